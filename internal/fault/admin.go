@@ -1,0 +1,4 @@
+package fault
+
+// adminFaults is the admin room's part of the table.
+var adminFaults = []*Fault{}

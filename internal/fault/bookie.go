@@ -1,0 +1,4 @@
+package fault
+
+// bookieFaults is the bookie room's part of the table.
+var bookieFaults = []*Fault{}

@@ -1,0 +1,4 @@
+package fault
+
+// brokerFaults is the broker room's part of the table.
+var brokerFaults = []*Fault{}

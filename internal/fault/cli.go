@@ -1,0 +1,4 @@
+package fault
+
+// cliFaults is the cli room's part of the table.
+var cliFaults = []*Fault{}

@@ -1,0 +1,4 @@
+package fault
+
+// configFaults is the config room's part of the table.
+var configFaults = []*Fault{}

@@ -1,0 +1,4 @@
+package fault
+
+// ledgerFaults is the ledger room's part of the table.
+var ledgerFaults = []*Fault{}

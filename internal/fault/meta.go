@@ -1,0 +1,4 @@
+package fault
+
+// metaFaults is the meta room's part of the table.
+var metaFaults = []*Fault{}

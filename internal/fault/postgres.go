@@ -1,0 +1,4 @@
+package fault
+
+// postgresFaults is the postgres room's part of the table.
+var postgresFaults = []*Fault{}

@@ -1,0 +1,4 @@
+package fault
+
+// segmentFaults is the segment room's part of the table.
+var segmentFaults = []*Fault{}

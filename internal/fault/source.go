@@ -1,0 +1,4 @@
+package fault
+
+// sourceFaults is the source room's part of the table.
+var sourceFaults = []*Fault{}
