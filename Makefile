@@ -1,0 +1,53 @@
+# Strobe. `make` lists the targets.
+
+BIN      := bin/strobe
+VERSION  := $(shell cat VERSION)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+# The race detector needs a C compiler; the product never does.
+RACE     := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+NESTED   := $(patsubst %/go.mod,%,$(shell find . -name go.mod -mindepth 2 -not -path './.cache/*' -not -path '*/testdata/*'))
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check fuzz bench compat dist generate clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/strobe
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/strobe
+
+demo: build ## Postgres rows -> WASM function -> Pulsar client, with one kill -9 on the way
+	go run ./examples/outbox -strobe $(BIN)
+
+test: build ## every test, with the race detector where a C compiler is; fetches a Postgres of its own
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
+	@for m in $(NESTED); do echo "go test $$m"; (cd $$m && go test ./...) || exit 1; done
+
+check: ## formatting, vet, staticcheck, generated files fresh, modules tidy, all platforms compile
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt -w $$files"; exit 1; }
+	go vet ./...
+	cd tools && go run honnef.co/go/tools/cmd/staticcheck -C .. ./...
+	go mod tidy -diff
+	@$(MAKE) --no-print-directory dist DISTFLAGS='-o /dev/null'
+
+fuzz: ## every decoder for FUZZTIME (default 60s) each
+	go run ./tools/fuzzall -time $(FUZZTIME)
+
+bench: build ## the table of docs/benchmarks.md: ratios against floor probes in the same run
+	go run ./bench -strobe $(BIN) -out docs/benchmarks.md
+
+compat: build ## pulsar-client-go's own tests against a fresh standalone, three rounds
+	go run ./compat -strobe $(BIN)
+
+dist: ## compile for linux and darwin, amd64 and arm64, into dist/
+	@for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
+	  echo "dist $$p"; \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -ldflags '$(LDFLAGS)' \
+	    $(if $(DISTFLAGS),$(DISTFLAGS),-o dist/strobe-$${p%/*}-$${p#*/}) ./cmd/strobe || exit 1; done
+
+generate: ## write generated files again
+	go generate ./...
+
+clean: ## remove what the targets made
+	rm -rf bin dist .cache
