@@ -27,7 +27,8 @@ type Ledgers interface {
 type Ledger interface {
 	ID() int64
 	// Add appends the entries in the order given, directly behind those of earlier calls. It never blocks and never
-	// completes on the caller's stack. Calls must not overlap. The slice is the caller's again at return.
+	// completes on the caller's stack. Calls must not overlap. The slice is the caller's again at return. After an error
+	// everything added fails with it. Adding to a reader answers ErrLedgerClosed.
 	Add(adds []*Add)
 	// Read returns entries first..last that are confirmed, in order, at least one, at most those that fit maxBytes (the
 	// first is returned whatever its size). ErrNoEntry when first is beyond the last confirmed. The caller owns and
@@ -35,7 +36,10 @@ type Ledger interface {
 	Read(ctx context.Context, first, last int64, maxBytes int) ([]Entry, error)
 	// LastConfirmed is the highest entry known to be acknowledged (NoEntry: none) and the ledger's payload bytes up to it.
 	LastConfirmed() (entry, length int64)
-	// Close fails what is pending and, as writer, closes the ledger at its last confirmed entry. Closing a reader frees it.
-	// After ErrFenced the writer's Close changes no metadata. Idempotent.
+	// Close fails what is pending and, as writer, closes the ledger at its last confirmed entry; when it returns every add has
+	// been completed. Closing a reader frees it. Idempotent.
+	// After ErrFenced the writer's Close changes no metadata: it waits until the recoverer has closed the ledger, and from
+	// then on LastConfirmed is the ledger's final end, so that the caller can acknowledge what recovery made durable. An
+	// error (ctx, or ErrFenced when the end is not known) leaves LastConfirmed as it was.
 	Close(ctx context.Context) error
 }
