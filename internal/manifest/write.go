@@ -11,6 +11,9 @@ import (
 
 // Write gives the resources as YAML that Read takes. Keys come in the order of the description, values that are not set are left out.
 func Write(rs ...Resource) ([]byte, error) {
+	if len(rs) == 0 {
+		return nil, nil
+	}
 	var buf bytes.Buffer
 	enc := yaml.NewEncoder(&buf)
 	enc.SetIndent(2)
