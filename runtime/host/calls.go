@@ -1,0 +1,66 @@
+package host
+
+import (
+	"time"
+
+	"github.com/strobemq/strobe/runtime/functions"
+)
+
+// The calls of the control protocol. Parent to child: hello, start, stop, status. Child to parent: ended, load, save, secret.
+const (
+	callHello  = "hello"
+	callStart  = "start"
+	callStop   = "stop"
+	callStatus = "status"
+	callEnded  = "ended"
+	callLoad   = "load"
+	callSave   = "save"
+	callSecret = "secret"
+)
+
+// Settings are what every instance of a child shares; they are its hello.
+type Settings struct {
+	Pulsar         string        `json:"pulsar"` // pulsar://host:port of the broker
+	CacheDir       string        `json:"cacheDir"`
+	LogDir         string        `json:"logDir"`
+	LogBytes       int64         `json:"logBytes"`
+	MaxMessageSize int           `json:"maxMessageSize"`
+	GuestMemory    int64         `json:"guestMemory"`
+	GuestDeadline  time.Duration `json:"guestDeadline"`
+}
+
+// key names an instance: one per kind, name and index, whatever its generation. run tells the lives of it apart.
+type key struct {
+	Kind  functions.Kind   `json:"kind"`
+	Name  functions.FQName `json:"name"`
+	Index int              `json:"index"`
+	Run   uint64           `json:"run"`
+}
+
+type startCall struct {
+	Key      key                `json:"key"`
+	Instance functions.Instance `json:"instance"`
+}
+
+type stopCall struct {
+	Key   key           `json:"key"`
+	Drain time.Duration `json:"drain"`
+}
+
+type statusReply struct {
+	Instances []instanceStatus `json:"instances"`
+}
+
+type instanceStatus struct {
+	Key    key              `json:"key"`
+	Status functions.Status `json:"status"`
+}
+
+type checkpointCall struct {
+	Key   key    `json:"key"`
+	Value []byte `json:"value,omitempty"`
+}
+
+type secretCall struct {
+	Ref string `json:"ref"`
+}
