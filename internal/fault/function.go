@@ -1,4 +1,106 @@
 package fault
 
+// A module that is refused when it is uploaded or loaded.
+var (
+	FunctionNotWasm = &Fault{
+		Code:  "STB-FUNCTION-0001",
+		Title: "not a WASM file",
+		Cause: "The file does not begin with the four bytes of a WASM module (\\0asm).",
+		Fix:   "Build the function with `strobe functions build` and deploy the .wasm file that it writes.",
+	}
+	FunctionComponent = &Fault{
+		Code:  "STB-FUNCTION-0002",
+		Title: "a WASM component, not a module",
+		Cause: "The file is in the component format (wasip2, component model). Strobe runs core modules with the entry points of docs/functions-abi.md.",
+		Fix:   "Build a core module: Go `strobe functions build`, Rust `cargo build --target wasm32-wasip1`, TinyGo `tinygo build -target=wasip1 -buildmode=c-shared`. From a finished component, `wasm-tools component unbundle --threshold 0 --module-dir OUT FILE.wasm` writes the core modules it holds; deploy the one that exports strobe_process.",
+	}
+	FunctionImports = &Fault{
+		Code:  "STB-FUNCTION-0003",
+		Title: "the module imports what Strobe does not offer",
+		Cause: "A function may import `strobe` (log, config) and the listed part of `wasi_snapshot_preview1`: time, randomness, its output. It has no sockets, no threads and no functions of other hosts.",
+		Fix:   "Remove what needs the imports that are named; docs/functions-abi.md lists all that are offered.",
+	}
+	FunctionEntryPoints = &Fault{
+		Code:  "STB-FUNCTION-0004",
+		Title: "the module lacks entry points of a function",
+		Cause: "A function exports memory, strobe_abi, strobe_buf and strobe_process with the types of docs/functions-abi.md. The SDKs export them. A program built as a command (with _start) and not as a library cannot be called.",
+		Fix:   "Use an SDK and build with `strobe functions build`; by hand, `GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared`.",
+	}
+	FunctionABI = &Fault{
+		Code:  "STB-FUNCTION-0005",
+		Title: "the module speaks another version of the function ABI",
+		Cause: "strobe_abi answers the version the module was built for, and this Strobe does not know it.",
+		Fix:   "Build the function again with the SDK that comes with this version: `strobe functions build`.",
+	}
+	FunctionNoHandler = &Fault{
+		Code:  "STB-FUNCTION-0006",
+		Title: "the module registers no handler",
+		Cause: "strobe_abi answered 0: no handler was registered while the module was initialised. main does not run in a function.",
+		Fix:   "Call strobe.Handle from an init function: `func init() { strobe.Handle(handle) }`.",
+	}
+	FunctionMemoryMinimum = &Fault{
+		Code:  "STB-FUNCTION-0007",
+		Title: "the module needs more memory than the function may have",
+		Cause: "The memory that the module asks for at its start is above the function's memory cap.",
+		Fix:   "Raise the function's memory, or make its static data smaller.",
+	}
+	FunctionDamaged = &Fault{
+		Code:  "STB-FUNCTION-0008",
+		Title: "the module cannot be compiled",
+		Cause: "The file is damaged or cut off, or uses WASM features that Strobe does not run (threads, multiple memories, garbage-collected types).",
+		Fix:   "Build it again and compare its size with what was uploaded; build for wasm32-wasip1.",
+	}
+	FunctionStart = &Fault{
+		Code:  "STB-FUNCTION-0009",
+		Title: "the module fails while it is initialised",
+		Cause: "Its start function or _initialize (package variables, init functions) crashed, took too long or ran out of memory.",
+		Fix:   "Look at what the module does before the first message; the detail has what it said.",
+	}
+)
+
+// What a guest did wrong with a message. The message is tried again and parked in the end.
+var (
+	FunctionCrashed = &Fault{
+		Code:  "STB-FUNCTION-0010",
+		Title: "the function crashed",
+		Cause: "The handler panicked, trapped or ended the program. The instance was started anew; only the message that makes it crash counts an attempt.",
+		Fix:   "`strobe functions logs NAME` has the trace; the parked message can be looked at with `strobe functions parked show`, and sent again after a fix with `parked redrive`.",
+	}
+	FunctionDeadline = &Fault{
+		Code:  "STB-FUNCTION-0011",
+		Title: "the function took too long",
+		Cause: "A call did not end before the function's deadline, and was stopped.",
+		Fix:   "Find the loop, or raise the function's deadline.",
+	}
+	FunctionMemory = &Fault{
+		Code:  "STB-FUNCTION-0012",
+		Title: "the function ran out of memory",
+		Cause: "The guest asked for more memory than its cap and did not go on without it.",
+		Fix:   "Keep less between messages, or raise the function's memory.",
+	}
+	FunctionReply = &Fault{
+		Code:  "STB-FUNCTION-0013",
+		Title: "the function answered nonsense",
+		Cause: "The reply of strobe_process is not a frame as docs/functions-abi.md describes it. Nothing of it was published.",
+		Fix:   "Use an SDK; if you write one, compare its frames with the golden bytes in functions-sdk/abi/testdata.",
+	}
+	FunctionNoOutput = &Fault{
+		Code:  "STB-FUNCTION-0014",
+		Title: "the function emits but has no output topic",
+		Cause: "The handler emitted to the function's output, and the function was created without one.",
+		Fix:   "Set --output, or let the handler name a topic (EmitTo).",
+	}
+	FunctionTopicName = &Fault{
+		Code:  "STB-FUNCTION-0015",
+		Title: "the function emits to something that is no topic name",
+		Cause: "A topic is a full name (persistent://tenant/namespace/name) or a bare name without slashes, which belongs to the function's namespace.",
+		Fix:   "Correct the name that the handler passes to EmitTo.",
+	}
+)
+
 // functionFaults is the function room's part of the table.
-var functionFaults = []*Fault{}
+var functionFaults = []*Fault{
+	FunctionNotWasm, FunctionComponent, FunctionImports, FunctionEntryPoints, FunctionABI, FunctionNoHandler, FunctionMemoryMinimum,
+	FunctionDamaged, FunctionStart,
+	FunctionCrashed, FunctionDeadline, FunctionMemory, FunctionReply, FunctionNoOutput, FunctionTopicName,
+}

@@ -1,0 +1,3 @@
+module github.com/strobemq/strobe/functions-sdk/golang
+
+go 1.24
