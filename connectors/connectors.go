@@ -40,6 +40,10 @@ type Record struct {
 	// same for the same record after every restart, so that the broker's deduplication drops what is already there.
 	Sequence uint64
 
+	// Reject, when not empty, says why the source itself found the record unfit (bytes that are no message, a topic name that is none): the
+	// loop parks the record with this reason, in its place in the order, and never processes it.
+	Reject string
+
 	// Set on records that came from a topic:
 	ID          MessageID
 	Index       uint64 // the entry's broker index (that of this message); meaningful if HasIndex
