@@ -62,8 +62,12 @@ func (c Compression) Decompress(dst, body []byte, size uint32, max int) ([]byte,
 		return dst, nil
 	}
 	start, end := len(dst), len(dst)+int(size)
-	out := grow(dst, int(size))
-	n, err := c.decompress(out[start:end:end], body)
+	out := grow(dst, int(size)+1)
+	room := out[start : end : end+1]
+	if size == 0 { // the LZ4 decoder wants a first byte to point at
+		room = room[:1]
+	}
+	n, err := c.decompress(room, body)
 	if err != nil {
 		return dst, malformed("entry", "%s: %v", c, err)
 	}
@@ -84,10 +88,14 @@ func (c Compression) decompress(room, body []byte) (int, error) {
 			return 0, err
 		}
 		n, err := io.ReadFull(r, room)
-		if err == nil && n == len(room) {
+		if err == io.EOF { // nothing in it, as the metadata may have said
+			return 0, nil
+		}
+		if err == nil {
+			// Behind the last byte comes the checksum; only the end of the stream says that it held.
 			var more [1]byte
-			if k, _ := r.Read(more[:]); k > 0 {
-				n++
+			if k, end := r.Read(more[:]); k > 0 || end != io.EOF {
+				return n, fmt.Errorf("no end where it should be: %v", end)
 			}
 		}
 		return n, err
