@@ -1,0 +1,83 @@
+package topicio
+
+import (
+	"context"
+	"sync"
+
+	"github.com/strobemq/strobe/broker/wire"
+	"github.com/strobemq/strobe/connectors"
+)
+
+// batch is what one Read of a Source returned: its records, and for each the entry whose acknowledgement waits for it.
+type batch struct {
+	records []connectors.Record
+	of      []*entry // by record
+
+	mu sync.Mutex
+}
+
+// entry is acknowledged when all of its records are done.
+type entry struct {
+	from *consumer
+	ids  []wire.MessageID
+	left int
+}
+
+func (b *batch) open(from *consumer, ids []wire.MessageID) *entry {
+	return &entry{from: from, ids: ids}
+}
+
+func (b *batch) add(e *entry, r connectors.Record) {
+	e.left++
+	b.records = append(b.records, r)
+	b.of = append(b.of, e)
+}
+
+// undo takes back the records of e, the last entry, from start on.
+func (b *batch) undo(e *entry, start int) {
+	e.left = 0
+	b.records, b.of = b.records[:start], b.of[:start]
+}
+
+// ack implements Batch.Ack: entries all of whose records are done are acknowledged, in one command a consumer.
+func (b *batch) ack(_ context.Context, done []int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var from *consumer
+	var ids []wire.MessageID
+	flush := func() error {
+		if len(ids) == 0 {
+			return nil
+		}
+		err := from.ack(ids)
+		ids = ids[:0]
+		return err
+	}
+	one := func(e *entry) error {
+		if e.left--; e.left > 0 {
+			return nil
+		}
+		if e.from != from || len(ids) >= 1000 {
+			if err := flush(); err != nil {
+				return err
+			}
+			from = e.from
+		}
+		ids = append(ids, e.ids...)
+		return nil
+	}
+	if done == nil {
+		for _, e := range b.of {
+			if err := one(e); err != nil {
+				return err
+			}
+		}
+		return flush()
+	}
+	for _, i := range done {
+		if err := one(b.of[i]); err != nil {
+			return err
+		}
+	}
+	return flush()
+}
