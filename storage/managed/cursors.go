@@ -1,0 +1,144 @@
+package managed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/meta"
+)
+
+// CursorOptions say how OpenCursor creates a cursor that does not exist yet.
+type CursorOptions struct {
+	// Start is the mark-delete it begins with: bk.Earliest to deliver everything there is, bk.Latest only what comes.
+	Start bk.Position
+	// Properties are the cursor's own properties.
+	Properties map[string]string
+	// LongProperties are tied to its mark-delete.
+	LongProperties []LongProperty
+}
+
+// OpenCursor returns the durable cursor of that name, created if it is missing: its node is durable when it returns. A cursor that
+// is open is returned as it is.
+func (l *Ledger) OpenCursor(ctx context.Context, name string, o CursorOptions) (*Cursor, error) {
+	if name == "" {
+		return nil, fmt.Errorf("cursor %q: %w", name, ErrName)
+	}
+	if err := l.ctl.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer l.ctl.unlock()
+	if err := l.usable(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	c := l.cursors[name]
+	start := l.clipLocked(o.Start)
+	l.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	c = &Cursor{l: l, name: name, durable: true, markDelete: start, props: maps.Clone(o.Properties), longs: slices.Clone(o.LongProperties)}
+	info := c.info(time.Now())
+	v, err := l.m.swap(ctx, cursorPath(l.name, name), info.encode(), meta.Absent)
+	if errors.Is(err, meta.ErrConflict) {
+		l.fence(fmt.Errorf("cursor %s was created by another owner", name))
+		return nil, ErrFenced
+	}
+	if err != nil {
+		return nil, fmt.Errorf("managed ledger %s: create cursor %s: %w", l.name, name, err)
+	}
+	c.store.version = v
+	l.mu.Lock()
+	l.cursors[name] = c
+	l.mu.Unlock()
+	return c, nil
+}
+
+// NonDurable returns a new cursor that lives in memory until it is closed, with the mark-delete start. The name is for statistics.
+func (l *Ledger) NonDurable(name string, start bk.Position) *Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &Cursor{l: l, name: name, markDelete: l.clipLocked(start)}
+	l.loose[c] = struct{}{}
+	return c
+}
+
+// clipLocked is a start position as a mark-delete: not behind the last entry, and not before the first.
+func (l *Ledger) clipLocked(p bk.Position) bk.Position {
+	if l.lac.Less(p) {
+		return l.lac
+	}
+	if first := l.chain.before(bk.Earliest); p.Less(first) {
+		return first
+	}
+	return p
+}
+
+// DeleteCursor deletes a durable cursor and what it stored. ErrNotFound.
+func (l *Ledger) DeleteCursor(ctx context.Context, name string) error {
+	if err := l.ctl.lock(ctx); err != nil {
+		return err
+	}
+	defer l.ctl.unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	c := l.cursors[name]
+	l.mu.Unlock()
+	if c == nil {
+		return ErrNotFound
+	}
+	if err := c.remove(ctx); err != nil {
+		return fmt.Errorf("managed ledger %s: delete cursor %s: %w", l.name, name, err)
+	}
+	l.mu.Lock()
+	c.closed = true
+	delete(l.cursors, name)
+	l.mu.Unlock()
+	l.trimSoon()
+	return nil
+}
+
+// Cursors are the durable cursors, by name.
+func (l *Ledger) Cursors() []*Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var cs []*Cursor
+	for _, name := range slices.Sorted(maps.Keys(l.cursors)) {
+		cs = append(cs, l.cursors[name])
+	}
+	return cs
+}
+
+// Cursor is the open durable cursor of that name, or nil.
+func (l *Ledger) Cursor(name string) *Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cursors[name]
+}
+
+// loadCursors opens the durable cursors that are there (interop §7.7).
+func (l *Ledger) loadCursors(ctx context.Context) error {
+	names, err := l.m.meta.List(ctx, ledgerPath(l.name))
+	if err != nil {
+		return err
+	}
+	for _, encoded := range names {
+		name, err := DecodeName(encoded)
+		if err != nil {
+			return damagedNode(ledgerPath(l.name)+"/"+encoded, err)
+		}
+		c := &Cursor{l: l, name: name, durable: true}
+		if err := c.load(ctx, ledgerPath(l.name)+"/"+encoded); err != nil {
+			return fmt.Errorf("cursor %s: %w", name, err)
+		}
+		l.cursors[name] = c
+	}
+	return nil
+}

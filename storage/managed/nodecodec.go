@@ -1,0 +1,81 @@
+package managed
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+const (
+	// compressedMagic begins the value of a compressed node: short magic, int size of the metadata, the metadata
+	// { 1 compressionType, 2 uncompressedSize }, compressed protobuf (interop §7.3). Strobe writes nodes uncompressed.
+	compressedMagic = 0x4778
+	// maxNode bounds what a compressed node may unfold to; an honest one with 10 000 ranges is below 1 MiB.
+	maxNode = 16 << 20
+)
+
+// decodeNode hands the protobuf in a node's value to parse: unfolded if it begins with the magic, and as it stands if it does not
+// or if that fails.
+func decodeNode(value []byte, parse func([]byte) error) error {
+	if len(value) >= 6 && binary.BigEndian.Uint16(value) == compressedMagic {
+		if plain, err := unfold(value); err == nil && parse(plain) == nil {
+			return nil
+		}
+	}
+	return parse(value)
+}
+
+func unfold(value []byte) ([]byte, error) {
+	n := int64(binary.BigEndian.Uint32(value[2:]))
+	if n > int64(len(value)-6) {
+		return nil, errProto
+	}
+	var codec, size uint64
+	err := fields(value[6:6+n], func(f field) error {
+		switch {
+		case f.is(1, protowire.VarintType):
+			codec = f.num
+		case f.is(2, protowire.VarintType):
+			size = f.num
+		}
+		return nil
+	})
+	if err != nil || size > maxNode {
+		return nil, errProto
+	}
+	packed := value[6+n:]
+	switch codec {
+	case 0:
+		return packed, nil
+	case 1:
+		out := make([]byte, size)
+		m, err := lz4.UncompressBlock(packed, out)
+		return out[:max(m, 0)], err
+	case 2:
+		r, err := zlib.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(io.LimitReader(r, int64(size)))
+	case 3:
+		r, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderMaxMemory(maxNode), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return io.ReadAll(io.LimitReader(r, int64(size)))
+	case 4:
+		if m, err := snappy.DecodedLen(packed); err != nil || m > maxNode {
+			return nil, errProto
+		}
+		return snappy.Decode(nil, packed)
+	}
+	return nil, fmt.Errorf("compression type %d", codec)
+}

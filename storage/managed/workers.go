@@ -1,0 +1,73 @@
+package managed
+
+import (
+	"context"
+	"sync"
+)
+
+// workers runs blocking work on at most max goroutines, which exist only while there is some.
+type workers struct {
+	max int
+
+	mu      sync.Mutex
+	queue   []func()
+	running int
+	closed  bool
+	done    sync.WaitGroup
+}
+
+func newWorkers(max int) *workers { return &workers{max: max} }
+
+// run queues task. After close it does nothing. The queue is bounded by what queues: each managed ledger and each cursor has at
+// most one task in it.
+func (w *workers) run(task func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.queue = append(w.queue, task)
+	if w.running < w.max {
+		w.running++
+		w.done.Go(w.loop)
+	}
+}
+
+func (w *workers) loop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) > 0 {
+		task := w.queue[0]
+		w.queue[0] = nil
+		w.queue = w.queue[1:]
+		w.mu.Unlock()
+		task()
+		w.mu.Lock()
+	}
+	w.queue = nil
+	w.running--
+}
+
+// close waits for what is queued and takes nothing more.
+func (w *workers) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.done.Wait()
+}
+
+// ctlLock is a mutex that can be waited for with a context.
+type ctlLock struct{ held chan struct{} }
+
+func newCtlLock() ctlLock { return ctlLock{make(chan struct{}, 1)} }
+
+func (c ctlLock) lock(ctx context.Context) error {
+	select {
+	case c.held <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c ctlLock) unlock() { <-c.held }
