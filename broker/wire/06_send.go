@@ -7,6 +7,7 @@ type Send struct {
 	// Highest is the sequence id of the last message of a batch; 0: SequenceID counts for all of it.
 	Highest     uint64
 	NumMessages int32 // at least 1
+	Txn         bool  // TxnLeast and TxnMost say which; (0,0) is a transaction too
 	TxnLeast    uint64
 	TxnMost     uint64
 	Chunk       bool
@@ -32,9 +33,9 @@ func (s *Send) Decode(body []byte) error {
 		case 3<<3 | varint:
 			s.NumMessages = int32(f.u)
 		case 4<<3 | varint:
-			s.TxnLeast = f.u
+			s.TxnLeast, s.Txn = f.u, true
 		case 5<<3 | varint:
-			s.TxnMost = f.u
+			s.TxnMost, s.Txn = f.u, true
 		case 6<<3 | varint:
 			s.Highest = f.u
 		case 7<<3 | varint:
@@ -65,7 +66,7 @@ func (s *Send) AppendFrame(dst []byte, payload int) []byte {
 	if s.NumMessages > 1 {
 		dst = appendVarint(dst, 3, uint64(s.NumMessages))
 	}
-	if s.TxnLeast|s.TxnMost != 0 {
+	if s.Txn {
 		dst = appendVarint(dst, 4, s.TxnLeast)
 		dst = appendVarint(dst, 5, s.TxnMost)
 	}

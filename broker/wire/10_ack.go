@@ -9,6 +9,7 @@ type Ack struct {
 	// Invalid says that the consumer could not read the messages; Validation then says why, by the protocol's numbers.
 	Invalid    bool
 	Validation int32
+	Txn        bool // TxnLeast and TxnMost say which; (0,0) is a transaction too
 	TxnLeast   uint64
 	TxnMost    uint64
 	RequestID  uint64
@@ -58,9 +59,9 @@ func (a *Ack) Decode(body []byte) error {
 		case 4<<3 | varint:
 			a.Invalid, a.Validation = true, int32(f.u)
 		case 6<<3 | varint:
-			a.TxnLeast = f.u
+			a.TxnLeast, a.Txn = f.u, true
 		case 7<<3 | varint:
-			a.TxnMost = f.u
+			a.TxnMost, a.Txn = f.u, true
 		case 8<<3 | varint:
 			a.RequestID, a.HasRequest = f.u, true
 		}
@@ -94,7 +95,7 @@ func (a *Ack) AppendFrame(dst []byte) []byte {
 	if a.Invalid {
 		dst = appendVarint(dst, 4, uint64(int64(a.Validation)))
 	}
-	if a.TxnLeast|a.TxnMost != 0 {
+	if a.Txn {
 		dst = appendVarint(dst, 6, a.TxnLeast)
 		dst = appendVarint(dst, 7, a.TxnMost)
 	}

@@ -58,3 +58,15 @@ func CutBrokerEntry(b []byte) (e BrokerEntry, rest []byte, found bool, err error
 	}
 	return e, b[6+size:], true, nil
 }
+
+// BrokerEntrySize is how many bytes of a stored entry are the broker's metadata; 0 when there is none or it is damaged.
+func BrokerEntrySize(b []byte) int {
+	if len(b) < 6 || binary.BigEndian.Uint16(b) != magicBrokerEntry {
+		return 0
+	}
+	size := binary.BigEndian.Uint32(b[2:])
+	if uint64(size) > uint64(len(b)-6) {
+		return 0
+	}
+	return 6 + int(size)
+}

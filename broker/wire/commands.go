@@ -105,7 +105,7 @@ var Commands = []Command{
 	{TypeConnect, "CONNECT", 0, FromClient, Handled, ""},
 	{TypeConnected, "CONNECTED", 0, FromBroker, Handled, ""},
 	{TypeSubscribe, "SUBSCRIBE", 0, FromClient, Handled, "read_compacted reads the whole topic; replicate_subscription_state has no effect"},
-	{TypeProducer, "PRODUCER", 0, FromClient, Handled, "txn_enabled is refused"},
+	{TypeProducer, "PRODUCER", 0, FromClient, Handled, ""},
 	{TypeSend, "SEND", 0, FromClient, Handled, "the checksum is verified before anything is stored; with a transaction: SEND_ERROR"},
 	{TypeSendReceipt, "SEND_RECEIPT", 0, FromBroker, Handled, ""},
 	{TypeSendError, "SEND_ERROR", 0, FromBroker, Handled, ""},

@@ -122,12 +122,12 @@ func reduce(m proto.Message) {
 	case *pb.Message:
 		c.MessageId.AckSet, c.MessageId.FirstChunkMessageId = nil, nil
 	case *pb.Ack:
+		if c.TxnidLeastBits != nil || c.TxnidMostBits != nil {
+			c.TxnidLeastBits, c.TxnidMostBits = proto.Uint64(c.GetTxnidLeastBits()), proto.Uint64(c.GetTxnidMostBits())
+		}
 		c.Properties = nil
 		for _, id := range c.MessageId {
 			id.FirstChunkMessageId = nil
-		}
-		if c.ValidationError != nil {
-			c.ValidationError = c.ValidationError.Enum()
 		}
 	}
 	dropDefaults(m.ProtoReflect())

@@ -177,6 +177,9 @@ func TestGoldenEntries(t *testing.T) {
 		if found != (g.Phase == "v3") || found && (!broker.HasIndex || !broker.HasTimestamp) {
 			t.Errorf("%s: broker entry metadata %+v, found %v", name, broker, found)
 		}
+		if n := BrokerEntrySize(g.bytes); n != len(g.bytes)-len(rest) {
+			t.Errorf("%s: %d bytes of broker entry metadata", name, n)
+		}
 		if found {
 			indexed++
 			if again := broker.Append(nil); !bytes.Equal(again, g.bytes[:len(g.bytes)-len(rest)]) {
