@@ -1,0 +1,136 @@
+package wasm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/strobemq/strobe/internal/fault"
+)
+
+// EngineOptions configure an Engine.
+type EngineOptions struct {
+	// CacheDir is where compiled modules are kept, in a directory for each module's content; empty: they are compiled in each process. It holds
+	// machine code that will be run, so nobody else may write to it.
+	CacheDir string
+}
+
+// Engine compiles modules, and shares what is compiled among the Processors of a process. Safe for concurrent use.
+type Engine struct {
+	options EngineOptions
+
+	mu     sync.Mutex
+	caches map[string]*sharedCache // by content hash
+}
+
+// sharedCache is the compilation cache of one module content.
+type sharedCache struct {
+	wazero.CompilationCache
+	users   int
+	compile sync.Mutex // one compiles, the others find it done
+}
+
+// NewEngine makes an Engine.
+func NewEngine(o EngineOptions) *Engine {
+	return &Engine{options: o, caches: map[string]*sharedCache{}}
+}
+
+// Hash is the content hash of a module, as in functions.Artifact.
+func Hash(module []byte) string {
+	sum := sha256.Sum256(module)
+	return hex.EncodeToString(sum[:])
+}
+
+// program is one compiled module in a runtime of its own: the host functions it sees act on one host.
+type program struct {
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	release  func()
+}
+
+// compile compiles a module that looks like one. A cache on disk that cannot be used is thrown away and made anew.
+func (e *Engine) compile(ctx context.Context, module []byte, g guard) (*program, error) {
+	hash := Hash(module)
+	cache, err := e.acquire(hash)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.compileWith(ctx, cache, module, g)
+	if err == nil {
+		p.release = func() { e.release(hash, cache) }
+		return p, nil
+	}
+	if e.options.CacheDir != "" && ctx.Err() == nil {
+		// Damage in the cache looks like damage in the module; only compiling without the cache can tell.
+		_ = os.RemoveAll(e.dir(hash))
+		fresh := &sharedCache{CompilationCache: wazero.NewCompilationCache()}
+		if p, err = e.compileWith(ctx, fresh, module, g); err == nil {
+			e.release(hash, cache)
+			p.release = func() { _ = fresh.Close(context.Background()) }
+			return p, nil
+		}
+		_ = fresh.Close(ctx)
+	}
+	e.release(hash, cache)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, fault.FunctionDamaged.New("%w", err)
+}
+
+func (e *Engine) compileWith(ctx context.Context, cache *sharedCache, module []byte, g guard) (*program, error) {
+	config := g.config(wazero.NewRuntimeConfig()).WithCompilationCache(cache.CompilationCache).WithDebugInfoEnabled(false)
+	p := &program{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
+	cache.compile.Lock()
+	defer cache.compile.Unlock()
+	var err error
+	if p.compiled, err = p.runtime.CompileModule(ctx, module); err != nil {
+		_ = p.runtime.Close(ctx)
+		return nil, err
+	}
+	return p, nil
+}
+
+func (e *Engine) dir(hash string) string { return filepath.Join(e.options.CacheDir, hash) }
+
+func (e *Engine) acquire(hash string) (*sharedCache, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.caches[hash]; c != nil {
+		c.users++
+		return c, nil
+	}
+	c := &sharedCache{users: 1, CompilationCache: wazero.NewCompilationCache()}
+	if e.options.CacheDir != "" {
+		if err := os.MkdirAll(e.options.CacheDir, 0o700); err != nil {
+			return nil, err
+		}
+		disk, err := wazero.NewCompilationCacheWithDir(e.dir(hash))
+		if err != nil {
+			return nil, err
+		}
+		c.CompilationCache = disk
+	}
+	e.caches[hash] = c
+	return c, nil
+}
+
+func (e *Engine) release(hash string, c *sharedCache) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c.users--; c.users == 0 {
+		delete(e.caches, hash)
+		_ = c.Close(context.Background())
+	}
+}
+
+// close frees the program and all its guests.
+func (p *program) close() {
+	_ = p.runtime.Close(context.Background())
+	p.release()
+}
