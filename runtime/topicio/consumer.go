@@ -81,8 +81,22 @@ func (b *inbox) take(ctx context.Context, spare []arrival) ([]arrival, error) {
 	}
 }
 
-// consume subscribes to one topic and grants window messages.
+// consume subscribes to one topic as s says, and grants window messages.
 func (c *Client) consume(ctx context.Context, topic string, partition int32, s Subscription, window uint32, into *inbox) (*consumer, error) {
+	return c.subscribe(ctx, topic, partition, window, into, func(q *pb.Subscribe) {
+		q.Subscription, q.ConsumerName = &s.Name, &s.Consumer
+		q.SubType, q.InitialPosition = pb.Subscribe_SHARED.Enum(), pb.Subscribe_LATEST.Enum()
+		if s.Ordered {
+			q.SubType = pb.Subscribe_FAILOVER.Enum()
+		}
+		if s.Earliest {
+			q.InitialPosition = pb.Subscribe_EARLIEST.Enum()
+		}
+	})
+}
+
+// subscribe makes a consumer; fill completes the request.
+func (c *Client) subscribe(ctx context.Context, topic string, partition int32, window uint32, into *inbox, fill func(*pb.Subscribe)) (*consumer, error) {
 	k, err := c.owner(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -91,16 +105,10 @@ func (c *Client) consume(ctx context.Context, topic string, partition int32, s S
 	k.mu.Lock()
 	k.consumers[r.id] = r
 	k.mu.Unlock()
-	kind, position := pb.Subscribe_SHARED, pb.Subscribe_LATEST
-	if s.Ordered {
-		kind = pb.Subscribe_FAILOVER
-	}
-	if s.Earliest {
-		position = pb.Subscribe_EARLIEST
-	}
 	err = k.request(ctx, wire.TypeSubscribe, func(id uint64) proto.Message {
-		return &pb.Subscribe{Topic: &topic, Subscription: &s.Name, SubType: &kind, ConsumerId: &r.id, RequestId: &id,
-			ConsumerName: &s.Consumer, InitialPosition: &position, Durable: proto.Bool(true)}
+		q := &pb.Subscribe{Topic: &topic, ConsumerId: &r.id, RequestId: &id, Durable: proto.Bool(true)}
+		fill(q)
+		return q
 	}, nil)
 	if err == nil {
 		err = r.flow(window)

@@ -63,8 +63,8 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// produce registers a producer. name may be empty: the broker makes one up.
-func (c *Client) produce(ctx context.Context, topic, name string) (*producer, error) {
+// produce registers a producer. name may be empty: the broker makes one up. initial, when not empty, is a subscription to make with it.
+func (c *Client) produce(ctx context.Context, topic, name, initial string) (*producer, error) {
 	k, err := c.owner(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -79,6 +79,9 @@ func (c *Client) produce(ctx context.Context, topic, name string) (*producer, er
 		if name != "" {
 			q.ProducerName = &name
 		}
+		if initial != "" {
+			q.InitialSubscriptionName = &initial
+		}
 		return q
 	}, &m)
 	if err != nil {
@@ -91,7 +94,7 @@ func (c *Client) produce(ctx context.Context, topic, name string) (*producer, er
 	return p, nil
 }
 
-// send puts an entry on the wire behind what was sent before. first and last are its sequence ids. The entry's bytes are the caller's again at return; the answer goes to f.
+// sendLocked puts an entry on the wire behind what was sent before. first and last are its sequence ids. The entry's bytes are the caller's again at return; the answer goes to f.
 // The conn's write lock must be held, so that the order of pending is that of the wire.
 func (p *producer) sendLocked(entry []byte, first, last uint64, messages int32, f *flight) error {
 	p.mu.Lock()

@@ -20,6 +20,8 @@ type SinkOptions struct {
 	// Deduplicate is called once for each topic that is to get records with a Sequence, before its first producer: it turns the topic's deduplication
 	// on. nil: nobody does.
 	Deduplicate func(ctx context.Context, topic string) error
+	// Initial is the subscription that a topic's first producer makes, so that nothing written is trimmed unread; nil or an empty answer: none.
+	Initial func(topic string) string
 	// MaxBatch is the most messages in one entry; 0: 1000.
 	MaxBatch int
 }
@@ -118,7 +120,7 @@ func (s *Sink) place(ctx context.Context, records []connectors.Record, i int) (*
 	k := producerKey{part: t.route(r, i), name: name}
 	p := t.producers[k]
 	if p == nil {
-		if p, err = s.o.Client.produce(ctx, t.parts[k.part], name); err != nil {
+		if p, err = s.o.Client.produce(ctx, t.parts[k.part], name, s.initial(r.Topic)); err != nil {
 			return nil, badTopic(r.Topic, err)
 		}
 		t.producers[k] = p
@@ -138,6 +140,13 @@ func (s *Sink) place(ctx context.Context, records []connectors.Record, i int) (*
 	o := &outgoing{p: p}
 	t.open = append(t.open, o)
 	return o, nil
+}
+
+func (s *Sink) initial(topic string) string {
+	if s.o.Initial == nil {
+		return ""
+	}
+	return s.o.Initial(topic)
 }
 
 // badTopic makes a refusal of the topic's name the record's own fault.

@@ -1,0 +1,195 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/strobemq/strobe/connectors"
+	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/runtime/functions"
+)
+
+// Parked is a message in a dead-letter topic, as REST shows it.
+type Parked struct {
+	ID         string            `json:"id"` // ledger:entry[:index] in the dead-letter topic
+	Reason     string            `json:"reason"`
+	Code       string            `json:"code,omitempty"`
+	Topic      string            `json:"topic"` // where it came from
+	From       string            `json:"from"`  // its id there
+	Attempts   string            `json:"attempts"`
+	Time       string            `json:"time"`
+	Key        string            `json:"key,omitempty"`
+	Properties map[string]string `json:"properties,omitempty"`
+	Size       int               `json:"size"`
+	Null       bool              `json:"null,omitempty"`
+	Text       string            `json:"text,omitempty"`  // the payload, if it is text; only when one message is shown
+	Bytes      []byte            `json:"bytes,omitempty"` // the payload otherwise, as base64
+}
+
+func parkedID(r *connectors.Record) string {
+	id := strconv.FormatInt(r.ID.Ledger, 10) + ":" + strconv.FormatInt(r.ID.Entry, 10)
+	if r.ID.Batch >= 0 {
+		id += ":" + strconv.Itoa(int(r.ID.Batch))
+	}
+	return id
+}
+
+func toParked(r *connectors.Record, payload bool) Parked {
+	p := Parked{ID: parkedID(r), Key: string(r.Key), Size: len(r.Payload), Null: r.Null, Properties: map[string]string{}}
+	for _, kv := range r.Properties {
+		switch kv.Key {
+		case functions.ParkedReason:
+			p.Reason = kv.Value
+		case functions.ParkedCode:
+			p.Code = kv.Value
+		case functions.ParkedTopic:
+			p.Topic = kv.Value
+		case functions.ParkedID:
+			p.From = kv.Value
+		case functions.ParkedAttempts:
+			p.Attempts = kv.Value
+		case functions.ParkedTime:
+			p.Time = kv.Value
+		default:
+			if !strings.HasPrefix(kv.Key, functions.ParkedPrefix) {
+				p.Properties[kv.Key] = kv.Value
+			}
+		}
+	}
+	if payload {
+		if utf8.Valid(r.Payload) {
+			p.Text = string(r.Payload)
+		} else {
+			p.Bytes = r.Payload
+		}
+	}
+	return p
+}
+
+// maxListed is the most parked messages one answer lists.
+const maxListed = 1000
+
+func (w *Worker) parkedTopic(q *request) (string, error) {
+	spec, err := w.store.get(q.Context(), q.kind, q.name)
+	return spec.DeadLetter, err
+}
+
+// own reports whether a parked message belongs to the deployment: a dead-letter topic may serve several.
+func own(q *request, r *connectors.Record) bool {
+	for _, kv := range r.Properties {
+		if kv.Key == functions.ParkedBy {
+			return kv.Value == string(q.kind)+"/"+q.name.String()
+		}
+	}
+	return false
+}
+
+func (w *Worker) restParkedList(q *request) error {
+	topic, err := w.parkedTopic(q)
+	if err != nil {
+		return err
+	}
+	out := []Parked{}
+	err = w.o.Client.Backlog(q.Context(), topic, functions.ParkedSubscription, func(r connectors.Record, _ func() error) (bool, error) {
+		if own(q, &r) {
+			out = append(out, toParked(&r, false))
+		}
+		return len(out) < maxListed, nil
+	})
+	if err != nil {
+		return err
+	}
+	return q.reply(out)
+}
+
+func (w *Worker) restParkedShow(q *request) error {
+	topic, err := w.parkedTopic(q)
+	if err != nil {
+		return err
+	}
+	var found *Parked
+	err = w.o.Client.Backlog(q.Context(), topic, functions.ParkedSubscription, func(r connectors.Record, _ func() error) (bool, error) {
+		if own(q, &r) && parkedID(&r) == q.PathValue("id") {
+			p := toParked(&r, true)
+			found = &p
+		}
+		return found == nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return fault.WorkerNoParked.New("%s in %s", q.PathValue("id"), topic)
+	}
+	return q.reply(found)
+}
+
+// restParkedRedrive sends parked messages back to where they came from, and takes them off the parked ones once they are durable there:
+// {"ids": [...]} or {"all": true}. A crash between the two sends one again. Records that a source parked have no topic to go back to; they go
+// to the topic they were meant for when there is one.
+func (w *Worker) restParkedRedrive(q *request) error {
+	var in struct {
+		IDs []string `json:"ids"`
+		All bool     `json:"all"`
+	}
+	if err := json.NewDecoder(q.Body).Decode(&in); err != nil {
+		return fault.WorkerBadConfig.New("request: %w", err)
+	}
+	if in.All == (len(in.IDs) > 0) {
+		return fault.WorkerBadConfig.New("give ids, or all")
+	}
+	topic, err := w.parkedTopic(q)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Redriven int      `json:"redriven"`
+		Missing  []string `json:"missing"`
+	}{Missing: slices.Clone(in.IDs)}
+	err = w.o.Client.Backlog(q.Context(), topic, functions.ParkedSubscription, func(r connectors.Record, ack func() error) (bool, error) {
+		id := parkedID(&r)
+		if !own(q, &r) || !in.All && !slices.Contains(in.IDs, id) {
+			return true, nil
+		}
+		if err := w.redrive(q.Context(), r); err != nil {
+			return false, fmt.Errorf("%s: %w", id, err)
+		}
+		if err := ack(); err != nil {
+			return false, err
+		}
+		out.Redriven++
+		out.Missing = slices.DeleteFunc(out.Missing, func(s string) bool { return s == id })
+		return in.All || len(out.Missing) > 0, nil
+	})
+	if err != nil {
+		return err
+	}
+	if out.Redriven == 0 && len(out.Missing) > 0 {
+		return fault.WorkerNoParked.New("%s in %s", strings.Join(out.Missing, ", "), topic)
+	}
+	if out.Missing == nil {
+		out.Missing = []string{}
+	}
+	return q.reply(out)
+}
+
+func (w *Worker) redrive(ctx context.Context, r connectors.Record) error {
+	again := connectors.Record{Key: r.Key, HasKey: r.HasKey, Payload: r.Payload, Null: r.Null, EventTime: r.EventTime}
+	for _, kv := range r.Properties {
+		if kv.Key == functions.ParkedTopic {
+			again.Topic = kv.Value
+		}
+		if !strings.HasPrefix(kv.Key, functions.ParkedPrefix) {
+			again.Properties = append(again.Properties, kv)
+		}
+	}
+	if again.Topic == "" || !strings.Contains(again.Topic, "://") {
+		return fault.WorkerNoParked.New("the message has no topic to go back to (%q)", again.Topic)
+	}
+	return w.o.Client.Publish(ctx, []connectors.Record{again})
+}

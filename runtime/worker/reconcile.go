@@ -1,0 +1,334 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/strobemq/strobe/runtime/functions"
+	"github.com/strobemq/strobe/storage/meta"
+)
+
+const (
+	restartFirst = 500 * time.Millisecond // wait before the first restart of an instance that ended by itself
+	restartMost  = 30 * time.Second
+	restartCalm  = time.Minute // an instance that ran this long starts its waits anew
+	drainTime    = 10 * time.Second
+)
+
+// place names an instance of a deployment.
+type place struct {
+	kind  functions.Kind
+	name  functions.FQName
+	index int
+}
+
+// reconciler makes what runs look like the desired state. All its decisions are made on one goroutine; starting, stopping and
+// waiting happen beside it and come back as events.
+type reconciler struct {
+	store    store
+	launcher functions.Launcher
+	fetch    func(ctx context.Context, a functions.Artifact) (string, error)
+	log      *slog.Logger
+
+	wake   chan struct{} // one token: look again
+	ctx    context.Context
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	mu        sync.Mutex
+	instances map[place]*instance
+}
+
+// instance is what is known of one place.
+type instance struct {
+	spec     functions.Spec // that was started
+	handle   functions.Handle
+	busy     bool // a start or stop is under way
+	started  time.Time
+	restarts int64
+	wait     time.Duration // before the next restart
+	notUntil time.Time
+	failed   *functions.Status // ended for good: a person has to change something
+	lastErr  string
+}
+
+func newReconciler(s store, l functions.Launcher, fetch func(context.Context, functions.Artifact) (string, error), log *slog.Logger) *reconciler {
+	r := &reconciler{store: s, launcher: l, fetch: fetch, log: log, wake: make(chan struct{}, 1),
+		instances: map[place]*instance{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+func (r *reconciler) start() error {
+	for _, kind := range []functions.Kind{functions.KindFunction, functions.KindSource} {
+		if err := r.store.meta.Watch(r.ctx, root(kind), func(meta.Event) { r.look() }); err != nil {
+			return err
+		}
+	}
+	r.look()
+	r.tasks.Go(r.run)
+	return nil
+}
+
+// look asks for another round.
+func (r *reconciler) look() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *reconciler) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Stop()
+		if next := r.round(); next > 0 {
+			timer.Reset(next)
+		}
+		select {
+		case <-r.wake:
+		case <-timer.C:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+// round compares once, and says after which time to look again by itself (0: only when woken).
+func (r *reconciler) round() time.Duration {
+	specs, err := r.store.all(r.ctx)
+	if err != nil {
+		if r.ctx.Err() == nil {
+			r.log.Error("reading the desired state of functions failed, trying again", "error", err)
+		}
+		return restartFirst
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	want := map[place]functions.Spec{}
+	for _, s := range specs {
+		if s.Stopped {
+			continue
+		}
+		for i := range s.Parallelism {
+			want[place{s.Kind, s.FQName, i}] = s
+		}
+	}
+	now := time.Now()
+	var next time.Duration
+	for p, in := range r.instances {
+		spec, wanted := want[p]
+		switch {
+		case in.busy:
+		case in.handle != nil && (!wanted || changed(in.spec, spec)):
+			r.stopLocked(p, in)
+		case in.handle == nil && !wanted:
+			delete(r.instances, p)
+		}
+	}
+	for p, spec := range want {
+		in := r.instances[p]
+		if in == nil {
+			in = &instance{}
+			r.instances[p] = in
+		}
+		if in.busy || in.handle != nil {
+			continue
+		}
+		if changed(in.spec, spec) { // a person changed something: what failed gets another chance at once
+			in.failed, in.wait, in.notUntil = nil, 0, time.Time{}
+		}
+		if in.failed != nil {
+			continue
+		}
+		if wait := in.notUntil.Sub(now); wait > 0 {
+			if next == 0 || wait < next {
+				next = wait
+			}
+			continue
+		}
+		r.startLocked(p, in, spec)
+	}
+	return next
+}
+
+// changed reports whether an instance of a must be replaced to become one of b.
+func changed(a, b functions.Spec) bool {
+	return a.Generation != b.Generation || a.RestartNonce != b.RestartNonce
+}
+
+func (r *reconciler) startLocked(p place, in *instance, spec functions.Spec) {
+	in.busy, in.spec = true, spec
+	r.tasks.Go(func() {
+		h, err := r.launch(p, spec)
+		r.mu.Lock()
+		in.busy = false
+		if err != nil {
+			in.lastErr = err.Error()
+			in.again(time.Now())
+			if r.ctx.Err() == nil {
+				r.log.Error("instance cannot start, trying again", "kind", p.kind, "name", p.name.String(), "instance", p.index, "wait", in.wait, "error", err)
+			}
+		} else {
+			in.handle, in.started, in.lastErr = h, time.Now(), ""
+		}
+		r.mu.Unlock()
+		r.look()
+		if err == nil {
+			r.tasks.Go(func() { r.watch(p, in, h) })
+		}
+	})
+}
+
+func (r *reconciler) launch(p place, spec functions.Spec) (functions.Handle, error) {
+	inst := functions.Instance{Spec: spec, Index: p.index}
+	if spec.Artifact != nil {
+		path, err := r.fetch(r.ctx, *spec.Artifact)
+		if err != nil {
+			return nil, err
+		}
+		inst.Wasm = path
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, 30*time.Second)
+	defer cancel()
+	return r.launcher.Start(ctx, inst)
+}
+
+// watch waits for the end of an instance.
+func (r *reconciler) watch(p place, in *instance, h functions.Handle) {
+	select {
+	case <-h.Done():
+	case <-r.ctx.Done():
+		return
+	}
+	last, told := h.Status()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.look()
+	if in.handle != h {
+		return
+	}
+	in.handle = nil
+	if in.busy { // being stopped: stopLocked knows
+		return
+	}
+	if told && last.State == functions.StateFailed {
+		in.failed = &last
+		r.log.Error("instance has stopped until something is changed", "kind", p.kind, "name", p.name.String(), "instance", p.index, "error", last.Error)
+		return
+	}
+	if time.Since(in.started) > restartCalm {
+		in.wait = 0
+	}
+	in.lastErr = last.Error
+	if !told {
+		in.lastErr = "the host process ended"
+	}
+	in.restarts++
+	in.again(time.Now())
+	r.log.Warn("instance ended, starting it again", "kind", p.kind, "name", p.name.String(), "instance", p.index, "wait", in.wait, "error", in.lastErr)
+}
+
+// again sets when the next start may be.
+func (in *instance) again(now time.Time) {
+	in.wait = min(max(2*in.wait, restartFirst), restartMost)
+	in.notUntil = now.Add(in.wait)
+}
+
+func (r *reconciler) stopLocked(p place, in *instance) {
+	in.busy = true
+	h := in.handle
+	r.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		defer cancel()
+		if err := h.Stop(ctx); err != nil {
+			r.log.Warn("instance did not stop in time", "kind", p.kind, "name", p.name.String(), "instance", p.index, "error", err)
+		}
+		r.mu.Lock()
+		select {
+		case <-h.Done():
+			in.handle, in.busy, in.restarts, in.wait, in.notUntil = nil, false, 0, 0, time.Time{}
+		default:
+			in.busy = false // it is tried again in the next round
+		}
+		r.mu.Unlock()
+		r.look()
+	})
+}
+
+// statuses is the state of every instance of a deployment, those that do not run included.
+func (r *reconciler) statuses(spec functions.Spec) []functions.Status {
+	out := make([]functions.Status, spec.Parallelism)
+	for i := range out {
+		out[i] = r.status(place{spec.Kind, spec.FQName, i}, spec)
+	}
+	return out
+}
+
+func (r *reconciler) status(p place, spec functions.Spec) functions.Status {
+	r.mu.Lock()
+	in := r.instances[p]
+	var h functions.Handle
+	s := functions.Status{Instance: p.index, Generation: spec.Generation, State: functions.StateStopped}
+	if !spec.Stopped {
+		s.State = functions.StateStarting
+	}
+	var restarts int64
+	if in != nil {
+		restarts = in.restarts
+		switch {
+		case in.handle != nil:
+			h = in.handle
+		case in.failed != nil:
+			s = *in.failed
+		case in.lastErr != "" && !spec.Stopped:
+			s.State, s.Error, s.Generation = functions.StateBackoff, in.lastErr, in.spec.Generation
+		}
+	}
+	r.mu.Unlock()
+	if h != nil {
+		s, _ = h.Status()
+	}
+	s.Instance, s.Restarts = p.index, restarts
+	return s
+}
+
+// gone waits until no instance of a deployment is left.
+func (r *reconciler) gone(ctx context.Context, kind functions.Kind, n functions.FQName) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left := false
+		r.mu.Lock()
+		for p := range r.instances {
+			left = left || p.kind == kind && p.name == n
+		}
+		r.mu.Unlock()
+		if !left {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// close stops all instances in order and joins everything.
+func (r *reconciler) close(ctx context.Context) {
+	r.cancel()
+	r.tasks.Wait() // nobody starts anything any more; stops under way have ended
+	var stops sync.WaitGroup
+	r.mu.Lock()
+	for _, in := range r.instances {
+		if h := in.handle; h != nil {
+			stops.Go(func() { _ = h.Stop(ctx) }) // what does not stop in time ends with the process
+		}
+	}
+	r.mu.Unlock()
+	stops.Wait()
+}

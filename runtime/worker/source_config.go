@@ -1,0 +1,106 @@
+package worker
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/runtime/functions"
+)
+
+// sourceConfig is Pulsar's SourceConfig, as far as connectors have a use for it.
+type sourceConfig struct {
+	Tenant               string          `json:"tenant,omitempty"`
+	Namespace            string          `json:"namespace,omitempty"`
+	Name                 string          `json:"name,omitempty"`
+	ClassName            string          `json:"className,omitempty"`
+	TopicName            string          `json:"topicName,omitempty"`
+	SourceType           string          `json:"sourceType,omitempty"`
+	Archive              string          `json:"archive,omitempty"`
+	Configs              map[string]any  `json:"configs,omitempty"`
+	Secrets              map[string]any  `json:"secrets,omitempty"`
+	Parallelism          int             `json:"parallelism,omitempty"`
+	ProcessingGuarantees string          `json:"processingGuarantees,omitempty"`
+	LogTopic             string          `json:"logTopic,omitempty"`
+	BatchSourceConfig    json.RawMessage `json:"batchSourceConfig,omitempty"`
+	CustomRuntimeOptions string          `json:"customRuntimeOptions,omitempty"`
+}
+
+// sourceOptions is what Strobe puts into a source's customRuntimeOptions.
+type sourceOptions struct {
+	DeadLetter  string `json:"deadLetter,omitempty"`
+	MaxAttempts int    `json:"maxAttempts,omitempty"`
+}
+
+// connector is the connector's name: sourceType, or an archive of the form builtin://name.
+func (c *sourceConfig) connector() string {
+	if c.SourceType != "" {
+		return c.SourceType
+	}
+	name, _ := strings.CutPrefix(c.Archive, "builtin://")
+	return name
+}
+
+func (c *sourceConfig) apply(spec *functions.Spec, d Defaults) error {
+	switch {
+	case len(c.BatchSourceConfig) > 0 && string(c.BatchSourceConfig) != "null":
+		return fault.WorkerBadConfig.New("not supported: batchSourceConfig")
+	case len(c.Secrets) > 0:
+		return fault.WorkerBadConfig.New("not supported: secrets").WithFix("Write references (env:NAME, file:/path) into configs instead.")
+	case c.Parallelism > 1:
+		return fault.WorkerBadConfig.New("parallelism %d: a source has one instance", c.Parallelism)
+	case c.TopicName != "":
+		return fault.WorkerBadConfig.New("topicName: the connector's own configuration says which topics it writes to")
+	}
+	if name := c.connector(); name != "" {
+		if spec.Connector != "" && spec.Connector != name {
+			return fault.WorkerBadConfig.New("the connector of a source cannot change from %s to %s", spec.Connector, name)
+		}
+		spec.Connector = name
+	}
+	if spec.Connector == "" {
+		return fault.WorkerBadConfig.New("no connector: sourceType is empty")
+	}
+	if c.Configs != nil {
+		spec.Config = c.Configs
+	}
+	if c.LogTopic != "" {
+		spec.LogTopic = FullTopic(c.LogTopic, spec.FQName)
+	}
+	if c.ProcessingGuarantees != "" {
+		g, ok := guarantees[c.ProcessingGuarantees]
+		if !ok {
+			return fault.WorkerBadConfig.New("processingGuarantees %q", c.ProcessingGuarantees)
+		}
+		spec.Guarantee = g
+	}
+	if c.CustomRuntimeOptions != "" {
+		var o sourceOptions
+		dec := json.NewDecoder(strings.NewReader(c.CustomRuntimeOptions))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&o); err != nil {
+			return fault.WorkerBadConfig.New("customRuntimeOptions: %w", err)
+		}
+		if o.DeadLetter != "" {
+			spec.DeadLetter = FullTopic(o.DeadLetter, spec.FQName)
+		}
+		if o.MaxAttempts > 0 {
+			spec.MaxAttempts = o.MaxAttempts
+		}
+	}
+	fill(spec, d)
+	return nil
+}
+
+func describeSource(spec functions.Spec) (sourceConfig, error) {
+	c := sourceConfig{Tenant: spec.Tenant, Namespace: spec.Namespace, Name: spec.Name, SourceType: spec.Connector, Archive: "builtin://" + spec.Connector,
+		Configs: spec.Config, Parallelism: spec.Parallelism, LogTopic: spec.LogTopic}
+	for name, g := range guarantees {
+		if g == spec.Guarantee {
+			c.ProcessingGuarantees = name
+		}
+	}
+	text, err := json.Marshal(sourceOptions{DeadLetter: spec.DeadLetter, MaxAttempts: spec.MaxAttempts})
+	c.CustomRuntimeOptions = string(text)
+	return c, err
+}
