@@ -12,65 +12,6 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
-// functionConfig is Pulsar's FunctionConfig, as far as a WASM function has a use for it. Fields that are absent from a request are
-// nil or empty and leave what is there; options that ask for what does not exist are refused by unsupported.
-type functionConfig struct {
-	Tenant               string                    `json:"tenant,omitempty"`
-	Namespace            string                    `json:"namespace,omitempty"`
-	Name                 string                    `json:"name,omitempty"`
-	ClassName            string                    `json:"className,omitempty"`
-	Inputs               []string                  `json:"inputs,omitempty"`
-	InputSpecs           map[string]consumerConfig `json:"inputSpecs,omitempty"`
-	CustomSerdeInputs    map[string]string         `json:"customSerdeInputs,omitempty"`
-	CustomSchemaInputs   map[string]string         `json:"customSchemaInputs,omitempty"`
-	TopicsPattern        *string                   `json:"topicsPattern,omitempty"`
-	Output               string                    `json:"output,omitempty"`
-	LogTopic             string                    `json:"logTopic,omitempty"`
-	ProcessingGuarantees string                    `json:"processingGuarantees,omitempty"`
-	RetainOrdering       bool                      `json:"retainOrdering"`
-	RetainKeyOrdering    bool                      `json:"retainKeyOrdering"`
-	UserConfig           map[string]any            `json:"userConfig,omitempty"`
-	Secrets              map[string]any            `json:"secrets,omitempty"`
-	Runtime              string                    `json:"runtime,omitempty"`
-	AutoAck              *bool                     `json:"autoAck,omitempty"`
-	MaxMessageRetries    *int                      `json:"maxMessageRetries,omitempty"`
-	DeadLetterTopic      string                    `json:"deadLetterTopic,omitempty"`
-	SubName              string                    `json:"subName,omitempty"`
-	Parallelism          int                       `json:"parallelism,omitempty"`
-	Resources            *resources                `json:"resources,omitempty"`
-	WindowConfig         json.RawMessage           `json:"windowConfig,omitempty"`
-	TimeoutMs            *int64                    `json:"timeoutMs,omitempty"`
-	SubscriptionPosition string                    `json:"subscriptionPosition,omitempty"`
-	SkipToLatest         bool                      `json:"skipToLatest,omitempty"`
-	CleanupSubscription  *bool                     `json:"cleanupSubscription,omitempty"`
-	CustomRuntimeOptions string                    `json:"customRuntimeOptions,omitempty"`
-}
-
-type consumerConfig struct {
-	RegexPattern   bool              `json:"regexPattern,omitempty"`
-	IsRegexPattern bool              `json:"isRegexPattern,omitempty"`
-	ReceiverQueue  *int              `json:"receiverQueueSize,omitempty"`
-	PoolMessages   bool              `json:"poolMessages,omitempty"`
-	SchemaType     string            `json:"schemaType,omitempty"`
-	SerdeClassName string            `json:"serdeClassName,omitempty"`
-	SchemaProps    map[string]string `json:"schemaProperties,omitempty"`
-	ConsumerProps  map[string]string `json:"consumerProperties,omitempty"`
-}
-
-type resources struct {
-	CPU  float64 `json:"cpu"`
-	RAM  int64   `json:"ram"`
-	Disk int64   `json:"disk"`
-}
-
-// runtimeOptions is what Strobe puts into customRuntimeOptions: what Pulsar's FunctionConfig has no field for.
-type runtimeOptions struct {
-	MemoryBytes int64  `json:"memoryBytes,omitempty"`
-	DeadlineMs  int64  `json:"deadlineMs,omitempty"`
-	MaxAttempts int    `json:"maxAttempts,omitempty"`
-	SHA256      string `json:"sha256,omitempty"` // of the module; in answers only
-}
-
 // Defaults are what a deployment gets that does not say.
 type Defaults struct {
 	MemoryBytes int64
@@ -78,12 +19,8 @@ type Defaults struct {
 	MaxAttempts int
 }
 
-var guarantees = map[string]string{
-	"ATLEAST_ONCE": "at-least-once", "ATMOST_ONCE": "at-most-once", "EFFECTIVELY_ONCE": "effectively-once",
-}
-
 // unsupported names the options that ask for something Strobe does not have. Nothing is ignored in silence.
-func (c *functionConfig) unsupported() []string {
+func unsupported(c *functions.FunctionConfig) []string {
 	var out []string
 	add := func(asked bool, what string) {
 		if asked {
@@ -102,9 +39,9 @@ func (c *functionConfig) unsupported() []string {
 	return out
 }
 
-// apply lays the configuration over spec; what the configuration does not say stays.
-func (c *functionConfig) apply(spec *functions.Spec, d Defaults) error {
-	if list := c.unsupported(); len(list) > 0 {
+// applyFunction lays the configuration over spec; what the configuration does not say stays.
+func applyFunction(c *functions.FunctionConfig, spec *functions.Spec, d Defaults) error {
+	if list := unsupported(c); len(list) > 0 {
 		return fault.WorkerBadConfig.New("not supported: %s", strings.Join(list, ", "))
 	}
 	inputs := slices.Clone(c.Inputs)
@@ -133,7 +70,7 @@ func (c *functionConfig) apply(spec *functions.Spec, d Defaults) error {
 		spec.Subscription = c.SubName
 	}
 	if c.ProcessingGuarantees != "" {
-		g, ok := guarantees[c.ProcessingGuarantees]
+		g, ok := functions.Guarantees[c.ProcessingGuarantees]
 		if !ok {
 			return fault.WorkerBadConfig.New("processingGuarantees %q", c.ProcessingGuarantees)
 		}
@@ -170,21 +107,21 @@ func (c *functionConfig) apply(spec *functions.Spec, d Defaults) error {
 	if c.TimeoutMs != nil && *c.TimeoutMs > 0 {
 		spec.Deadline = time.Duration(*c.TimeoutMs) * time.Millisecond
 	}
-	if err := c.applyRuntime(spec); err != nil {
+	if err := applyRuntime(c, spec); err != nil {
 		return err
 	}
 	fill(spec, d)
 	return validateFunction(spec)
 }
 
-func (c *functionConfig) applyRuntime(spec *functions.Spec) error {
+func applyRuntime(c *functions.FunctionConfig, spec *functions.Spec) error {
 	if c.Resources != nil && c.Resources.RAM > 0 {
 		spec.MemoryBytes = c.Resources.RAM
 	}
 	if c.CustomRuntimeOptions == "" {
 		return nil
 	}
-	var o runtimeOptions
+	var o functions.RuntimeOptions
 	dec := json.NewDecoder(strings.NewReader(c.CustomRuntimeOptions))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&o); err != nil {
@@ -248,17 +185,17 @@ func validateFunction(spec *functions.Spec) error {
 }
 
 // describe turns a spec back into Pulsar's form.
-func describe(spec functions.Spec) (functionConfig, error) {
-	c := functionConfig{Tenant: spec.Tenant, Namespace: spec.Namespace, Name: spec.Name, ClassName: "wasm", Runtime: "WASM",
-		Inputs: spec.Inputs, InputSpecs: map[string]consumerConfig{}, Output: spec.Output, LogTopic: spec.LogTopic, RetainOrdering: spec.Ordered,
+func describe(spec functions.Spec) (functions.FunctionConfig, error) {
+	c := functions.FunctionConfig{Tenant: spec.Tenant, Namespace: spec.Namespace, Name: spec.Name, ClassName: "wasm", Runtime: "WASM",
+		Inputs: spec.Inputs, InputSpecs: map[string]functions.ConsumerConfig{}, Output: spec.Output, LogTopic: spec.LogTopic, RetainOrdering: spec.Ordered,
 		DeadLetterTopic: spec.DeadLetter, SubName: spec.Subscription, Parallelism: spec.Parallelism, UserConfig: map[string]any{}}
-	for name, g := range guarantees {
+	for name, g := range functions.Guarantees {
 		if g == spec.Guarantee {
 			c.ProcessingGuarantees = name
 		}
 	}
 	for _, in := range spec.Inputs {
-		c.InputSpecs[in] = consumerConfig{}
+		c.InputSpecs[in] = functions.ConsumerConfig{}
 	}
 	for k, v := range spec.UserConfig {
 		c.UserConfig[k] = v
@@ -270,8 +207,8 @@ func describe(spec functions.Spec) (functionConfig, error) {
 	}
 	yes, retries, timeout := true, spec.MaxAttempts-1, spec.Deadline.Milliseconds()
 	c.AutoAck, c.CleanupSubscription, c.MaxMessageRetries, c.TimeoutMs = &yes, &yes, &retries, &timeout
-	c.Resources = &resources{CPU: 1, RAM: spec.MemoryBytes}
-	o := runtimeOptions{MemoryBytes: spec.MemoryBytes, DeadlineMs: timeout, MaxAttempts: spec.MaxAttempts}
+	c.Resources = &functions.Resources{CPU: 1, RAM: spec.MemoryBytes}
+	o := functions.RuntimeOptions{MemoryBytes: spec.MemoryBytes, DeadlineMs: timeout, MaxAttempts: spec.MaxAttempts}
 	if spec.Artifact != nil {
 		o.SHA256 = spec.Artifact.SHA256
 	}

@@ -14,23 +14,6 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
-// Parked is a message in a dead-letter topic, as REST shows it.
-type Parked struct {
-	ID         string            `json:"id"` // ledger:entry[:index] in the dead-letter topic
-	Reason     string            `json:"reason"`
-	Code       string            `json:"code,omitempty"`
-	Topic      string            `json:"topic"` // where it came from
-	From       string            `json:"from"`  // its id there
-	Attempts   string            `json:"attempts"`
-	Time       string            `json:"time"`
-	Key        string            `json:"key,omitempty"`
-	Properties map[string]string `json:"properties,omitempty"`
-	Size       int               `json:"size"`
-	Null       bool              `json:"null,omitempty"`
-	Text       string            `json:"text,omitempty"`  // the payload, if it is text; only when one message is shown
-	Bytes      []byte            `json:"bytes,omitempty"` // the payload otherwise, as base64
-}
-
 func parkedID(r *connectors.Record) string {
 	id := strconv.FormatInt(r.ID.Ledger, 10) + ":" + strconv.FormatInt(r.ID.Entry, 10)
 	if r.ID.Batch >= 0 {
@@ -39,26 +22,22 @@ func parkedID(r *connectors.Record) string {
 	return id
 }
 
-func toParked(r *connectors.Record, payload bool) Parked {
-	p := Parked{ID: parkedID(r), Key: string(r.Key), Size: len(r.Payload), Null: r.Null, Properties: map[string]string{}}
+func property(r *connectors.Record, key string) string {
 	for _, kv := range r.Properties {
-		switch kv.Key {
-		case functions.ParkedReason:
-			p.Reason = kv.Value
-		case functions.ParkedCode:
-			p.Code = kv.Value
-		case functions.ParkedTopic:
-			p.Topic = kv.Value
-		case functions.ParkedID:
-			p.From = kv.Value
-		case functions.ParkedAttempts:
-			p.Attempts = kv.Value
-		case functions.ParkedTime:
-			p.Time = kv.Value
-		default:
-			if !strings.HasPrefix(kv.Key, functions.ParkedPrefix) {
-				p.Properties[kv.Key] = kv.Value
-			}
+		if kv.Key == key {
+			return kv.Value
+		}
+	}
+	return ""
+}
+
+func toParked(r *connectors.Record, payload bool) functions.ParkedMessage {
+	why, _ := functions.ReadParked(func(key string) string { return property(r, key) })
+	p := functions.ParkedMessage{ID: parkedID(r), Reason: why.Reason, Code: why.Code, Topic: why.Topic, From: why.MessageID, Attempts: why.Attempts,
+		Time: why.At, Key: string(r.Key), Size: len(r.Payload), Null: r.Null, Properties: map[string]string{}}
+	for _, kv := range r.Properties {
+		if !functions.IsParkedProperty(kv.Key) {
+			p.Properties[kv.Key] = kv.Value
 		}
 	}
 	if payload {
@@ -81,12 +60,7 @@ func (w *Worker) parkedTopic(q *request) (string, error) {
 
 // own reports whether a parked message belongs to the deployment: a dead-letter topic may serve several.
 func own(q *request, r *connectors.Record) bool {
-	for _, kv := range r.Properties {
-		if kv.Key == functions.ParkedBy {
-			return kv.Value == string(q.kind)+"/"+q.name.String()
-		}
-	}
-	return false
+	return property(r, functions.PropParkedBy) == q.name.String()
 }
 
 func (w *Worker) restParkedList(q *request) error {
@@ -94,7 +68,7 @@ func (w *Worker) restParkedList(q *request) error {
 	if err != nil {
 		return err
 	}
-	out := []Parked{}
+	out := []functions.ParkedMessage{}
 	err = w.o.Client.Backlog(q.Context(), topic, functions.ParkedSubscription, func(r connectors.Record, _ func() error) (bool, error) {
 		if own(q, &r) {
 			out = append(out, toParked(&r, false))
@@ -112,7 +86,7 @@ func (w *Worker) restParkedShow(q *request) error {
 	if err != nil {
 		return err
 	}
-	var found *Parked
+	var found *functions.ParkedMessage
 	err = w.o.Client.Backlog(q.Context(), topic, functions.ParkedSubscription, func(r connectors.Record, _ func() error) (bool, error) {
 		if own(q, &r) && parkedID(&r) == q.PathValue("id") {
 			p := toParked(&r, true)
@@ -179,12 +153,9 @@ func (w *Worker) restParkedRedrive(q *request) error {
 }
 
 func (w *Worker) redrive(ctx context.Context, r connectors.Record) error {
-	again := connectors.Record{Key: r.Key, HasKey: r.HasKey, Payload: r.Payload, Null: r.Null, EventTime: r.EventTime}
+	again := connectors.Record{Key: r.Key, HasKey: r.HasKey, Payload: r.Payload, Null: r.Null, EventTime: r.EventTime, Topic: property(&r, functions.PropTopic)}
 	for _, kv := range r.Properties {
-		if kv.Key == functions.ParkedTopic {
-			again.Topic = kv.Value
-		}
-		if !strings.HasPrefix(kv.Key, functions.ParkedPrefix) {
+		if !functions.IsParkedProperty(kv.Key) {
 			again.Properties = append(again.Properties, kv)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func (w *Worker) restCreateFunction(q *request) error {
-	var c functionConfig
+	var c functions.FunctionConfig
 	data, err := w.parts(q, "functionConfig", &c)
 	if err != nil {
 		return err
@@ -20,7 +20,7 @@ func (w *Worker) restCreateFunction(q *request) error {
 		return fault.WorkerNoModule.New("function %s", q.name)
 	}
 	spec := functions.Spec{FQName: q.name, Kind: functions.KindFunction}
-	if err := c.apply(&spec, w.o.Defaults); err != nil {
+	if err := applyFunction(&c, &spec, w.o.Defaults); err != nil {
 		return err
 	}
 	if _, err := w.store.get(q.Context(), q.kind, q.name); err == nil {
@@ -46,7 +46,7 @@ func (w *Worker) module(ctx context.Context, data []byte, memory int64) (*functi
 }
 
 func (w *Worker) restUpdateFunction(q *request) error {
-	var c functionConfig
+	var c functions.FunctionConfig
 	data, err := w.parts(q, "functionConfig", &c)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (w *Worker) restUpdateFunction(q *request) error {
 		return err
 	}
 	trial := cur.Spec
-	if err := c.apply(&trial, w.o.Defaults); err != nil {
+	if err := applyFunction(&c, &trial, w.o.Defaults); err != nil {
 		return err
 	}
 	if !slices.Equal(trial.Inputs, cur.Inputs) && trial.Subscription == cur.Subscription && trial.Guarantee == "effectively-once" && len(trial.Inputs) == 0 {
@@ -71,7 +71,7 @@ func (w *Worker) restUpdateFunction(q *request) error {
 	var old *functions.Artifact
 	_, err = w.store.change(q.Context(), q.kind, q.name, func(s *functions.Spec) error {
 		old = s.Artifact
-		if err := c.apply(s, w.o.Defaults); err != nil {
+		if err := applyFunction(&c, s, w.o.Defaults); err != nil {
 			return err
 		}
 		if artifact != nil && (s.Artifact == nil || s.Artifact.SHA256 != artifact.SHA256) {

@@ -18,7 +18,7 @@ import (
 const checkTime = 30 * time.Second
 
 func (w *Worker) restCreateSource(q *request) error {
-	var c sourceConfig
+	var c functions.SourceConfig
 	if _, err := w.parts(q, "sourceConfig", &c); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (w *Worker) restCreateSource(q *request) error {
 }
 
 func (w *Worker) restUpdateSource(q *request) error {
-	var c sourceConfig
+	var c functions.SourceConfig
 	if _, err := w.parts(q, "sourceConfig", &c); err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (w *Worker) restUpdateSource(q *request) error {
 }
 
 // source lays the configuration over spec and judges it without connecting anywhere.
-func (w *Worker) source(q *request, c *sourceConfig, spec *functions.Spec) (connectors.Type, error) {
-	if err := c.apply(spec, w.o.Defaults); err != nil {
+func (w *Worker) source(q *request, c *functions.SourceConfig, spec *functions.Spec) (connectors.Type, error) {
+	if err := applySource(c, spec, w.o.Defaults); err != nil {
 		return connectors.Type{}, err
 	}
 	t, err := w.connectorType(spec.Connector)
@@ -124,7 +124,7 @@ func (w *Worker) check(ctx context.Context, t connectors.Type, spec functions.Sp
 
 // restCheck tries a source's configuration and answers all problems: {"problems": [{code, cause, fix, path}]}.
 func (w *Worker) restCheck(q *request) error {
-	var c sourceConfig
+	var c functions.SourceConfig
 	if err := json.NewDecoder(q.Body).Decode(&c); err != nil {
 		return fault.WorkerBadConfig.New("request: %w", err)
 	}

@@ -5,55 +5,17 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
-// instanceStatus is Pulsar's form of the state of a function's or source's instance, with all that Strobe knows in Strobe.
-type instanceStatus struct {
-	Running                  bool             `json:"running"`
-	Error                    string           `json:"error"`
-	NumRestarts              int64            `json:"numRestarts"`
-	NumReceived              int64            `json:"numReceived"`
-	NumReceivedFromSource    int64            `json:"numReceivedFromSource"`
-	NumSuccessfullyProcessed int64            `json:"numSuccessfullyProcessed"`
-	NumWritten               int64            `json:"numWritten"`
-	NumUserExceptions        int64            `json:"numUserExceptions"`
-	LatestUserExceptions     []exceptionInfo  `json:"latestUserExceptions"`
-	NumSystemExceptions      int64            `json:"numSystemExceptions"`
-	LatestSystemExceptions   []exceptionInfo  `json:"latestSystemExceptions"`
-	NumSourceExceptions      int64            `json:"numSourceExceptions"`
-	LatestSourceExceptions   []exceptionInfo  `json:"latestSourceExceptions"`
-	AverageLatency           float64          `json:"averageLatency"`
-	LastInvocationTime       int64            `json:"lastInvocationTime"`
-	LastReceivedTime         int64            `json:"lastReceivedTime"`
-	WorkerID                 string           `json:"workerId"`
-	Strobe                   functions.Status `json:"strobe"`
-}
-
-type exceptionInfo struct {
-	ExceptionString string `json:"exceptionString"`
-	TimestampMs     int64  `json:"timestampMs"`
-}
-
-type instanceEntry struct {
-	InstanceID int            `json:"instanceId"`
-	Status     instanceStatus `json:"status"`
-}
-
-type deploymentStatus struct {
-	NumInstances int             `json:"numInstances"`
-	NumRunning   int             `json:"numRunning"`
-	Instances    []instanceEntry `json:"instances"`
-}
-
-func pulsarStatus(s functions.Status) instanceStatus {
-	out := instanceStatus{Running: s.State == functions.StateRunning, Error: s.Error, NumRestarts: s.Restarts, NumReceived: s.Received,
+func pulsarStatus(s functions.Status) functions.InstanceStatus {
+	out := functions.InstanceStatus{Running: s.State == functions.StateRunning, Error: s.Error, NumRestarts: s.Restarts, NumReceived: s.Received,
 		NumReceivedFromSource: s.Received, NumSuccessfullyProcessed: s.Processed, NumWritten: s.Written, NumUserExceptions: s.UserErrors,
 		NumSystemExceptions: s.SystemErrors, NumSourceExceptions: s.SystemErrors, AverageLatency: s.AvgLatencyMs, WorkerID: "standalone", Strobe: s,
-		LatestUserExceptions: []exceptionInfo{}, LatestSystemExceptions: []exceptionInfo{}, LatestSourceExceptions: []exceptionInfo{}}
+		LatestUserExceptions: []functions.ExceptionInfo{}, LatestSystemExceptions: []functions.ExceptionInfo{}, LatestSourceExceptions: []functions.ExceptionInfo{}}
 	if !s.LastInvoked.IsZero() {
 		out.LastInvocationTime = s.LastInvoked.UnixMilli()
 		out.LastReceivedTime = out.LastInvocationTime
 	}
 	for _, e := range s.RecentErrors {
-		x := exceptionInfo{e.Text, e.Time.UnixMilli()}
+		x := functions.ExceptionInfo{e.Text, e.Time.UnixMilli()}
 		if e.System {
 			out.LatestSystemExceptions = append(out.LatestSystemExceptions, x)
 			out.LatestSourceExceptions = append(out.LatestSourceExceptions, x)
@@ -72,12 +34,12 @@ func (w *Worker) restStatus(q *request) error {
 	if n, _ := q.instance(); n >= 0 {
 		return q.reply(pulsarStatus(list[0]))
 	}
-	out := deploymentStatus{NumInstances: len(list), Instances: []instanceEntry{}}
+	out := functions.DeploymentStatus{NumInstances: len(list), Instances: []functions.InstanceEntry{}}
 	for _, s := range list {
 		if s.State == functions.StateRunning {
 			out.NumRunning++
 		}
-		out.Instances = append(out.Instances, instanceEntry{s.Instance, pulsarStatus(s)})
+		out.Instances = append(out.Instances, functions.InstanceEntry{s.Instance, pulsarStatus(s)})
 	}
 	return q.reply(out)
 }

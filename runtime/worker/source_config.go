@@ -8,32 +8,8 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
-// sourceConfig is Pulsar's SourceConfig, as far as connectors have a use for it.
-type sourceConfig struct {
-	Tenant               string          `json:"tenant,omitempty"`
-	Namespace            string          `json:"namespace,omitempty"`
-	Name                 string          `json:"name,omitempty"`
-	ClassName            string          `json:"className,omitempty"`
-	TopicName            string          `json:"topicName,omitempty"`
-	SourceType           string          `json:"sourceType,omitempty"`
-	Archive              string          `json:"archive,omitempty"`
-	Configs              map[string]any  `json:"configs,omitempty"`
-	Secrets              map[string]any  `json:"secrets,omitempty"`
-	Parallelism          int             `json:"parallelism,omitempty"`
-	ProcessingGuarantees string          `json:"processingGuarantees,omitempty"`
-	LogTopic             string          `json:"logTopic,omitempty"`
-	BatchSourceConfig    json.RawMessage `json:"batchSourceConfig,omitempty"`
-	CustomRuntimeOptions string          `json:"customRuntimeOptions,omitempty"`
-}
-
-// sourceOptions is what Strobe puts into a source's customRuntimeOptions.
-type sourceOptions struct {
-	DeadLetter  string `json:"deadLetter,omitempty"`
-	MaxAttempts int    `json:"maxAttempts,omitempty"`
-}
-
-// connector is the connector's name: sourceType, or an archive of the form builtin://name.
-func (c *sourceConfig) connector() string {
+// connectorOf is the connector's name: sourceType, or an archive of the form builtin://name.
+func connectorOf(c *functions.SourceConfig) string {
 	if c.SourceType != "" {
 		return c.SourceType
 	}
@@ -41,7 +17,8 @@ func (c *sourceConfig) connector() string {
 	return name
 }
 
-func (c *sourceConfig) apply(spec *functions.Spec, d Defaults) error {
+// applySource lays the configuration over spec; what the configuration does not say stays.
+func applySource(c *functions.SourceConfig, spec *functions.Spec, d Defaults) error {
 	switch {
 	case len(c.BatchSourceConfig) > 0 && string(c.BatchSourceConfig) != "null":
 		return fault.WorkerBadConfig.New("not supported: batchSourceConfig")
@@ -52,7 +29,7 @@ func (c *sourceConfig) apply(spec *functions.Spec, d Defaults) error {
 	case c.TopicName != "":
 		return fault.WorkerBadConfig.New("topicName: the connector's own configuration says which topics it writes to")
 	}
-	if name := c.connector(); name != "" {
+	if name := connectorOf(c); name != "" {
 		if spec.Connector != "" && spec.Connector != name {
 			return fault.WorkerBadConfig.New("the connector of a source cannot change from %s to %s", spec.Connector, name)
 		}
@@ -68,14 +45,14 @@ func (c *sourceConfig) apply(spec *functions.Spec, d Defaults) error {
 		spec.LogTopic = FullTopic(c.LogTopic, spec.FQName)
 	}
 	if c.ProcessingGuarantees != "" {
-		g, ok := guarantees[c.ProcessingGuarantees]
+		g, ok := functions.Guarantees[c.ProcessingGuarantees]
 		if !ok {
 			return fault.WorkerBadConfig.New("processingGuarantees %q", c.ProcessingGuarantees)
 		}
 		spec.Guarantee = g
 	}
 	if c.CustomRuntimeOptions != "" {
-		var o sourceOptions
+		var o functions.SourceOptions
 		dec := json.NewDecoder(strings.NewReader(c.CustomRuntimeOptions))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&o); err != nil {
@@ -92,15 +69,15 @@ func (c *sourceConfig) apply(spec *functions.Spec, d Defaults) error {
 	return nil
 }
 
-func describeSource(spec functions.Spec) (sourceConfig, error) {
-	c := sourceConfig{Tenant: spec.Tenant, Namespace: spec.Namespace, Name: spec.Name, SourceType: spec.Connector, Archive: "builtin://" + spec.Connector,
+func describeSource(spec functions.Spec) (functions.SourceConfig, error) {
+	c := functions.SourceConfig{Tenant: spec.Tenant, Namespace: spec.Namespace, Name: spec.Name, SourceType: spec.Connector, Archive: "builtin://" + spec.Connector,
 		Configs: spec.Config, Parallelism: spec.Parallelism, LogTopic: spec.LogTopic}
-	for name, g := range guarantees {
+	for name, g := range functions.Guarantees {
 		if g == spec.Guarantee {
 			c.ProcessingGuarantees = name
 		}
 	}
-	text, err := json.Marshal(sourceOptions{DeadLetter: spec.DeadLetter, MaxAttempts: spec.MaxAttempts})
+	text, err := json.Marshal(functions.SourceOptions{DeadLetter: spec.DeadLetter, MaxAttempts: spec.MaxAttempts})
 	c.CustomRuntimeOptions = string(text)
 	return c, err
 }
