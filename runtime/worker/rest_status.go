@@ -15,7 +15,7 @@ func pulsarStatus(s functions.Status) functions.InstanceStatus {
 		out.LastReceivedTime = out.LastInvocationTime
 	}
 	for _, e := range s.RecentErrors {
-		x := functions.ExceptionInfo{e.Text, e.Time.UnixMilli()}
+		x := functions.ExceptionInfo{ExceptionString: e.Text, TimestampMs: e.Time.UnixMilli()}
 		if e.System {
 			out.LatestSystemExceptions = append(out.LatestSystemExceptions, x)
 			out.LatestSourceExceptions = append(out.LatestSourceExceptions, x)
@@ -39,7 +39,7 @@ func (w *Worker) restStatus(q *request) error {
 		if s.State == functions.StateRunning {
 			out.NumRunning++
 		}
-		out.Instances = append(out.Instances, functions.InstanceEntry{s.Instance, pulsarStatus(s)})
+		out.Instances = append(out.Instances, functions.InstanceEntry{InstanceID: s.Instance, Status: pulsarStatus(s)})
 	}
 	return q.reply(out)
 }
