@@ -98,9 +98,32 @@ var (
 	}
 )
 
+// What the loop around a function or connector stops or parks for.
+var (
+	FunctionNoIndex = &Fault{
+		Code:  "STB-FUNCTION-0020",
+		Title: "effectively-once needs numbered input",
+		Cause: "Outputs are numbered by the broker's index of their input, so that deduplication can drop what is already there. The entries of this topic carry no index: its broker does not write broker entry metadata, or did not when they were published.",
+		Fix:   "Turn on broker entry metadata with the index (AppendIndexMetadataInterceptor) on the brokers, or deploy with at-least-once.",
+	}
+	FunctionTooManyOutputs = &Fault{
+		Code:  "STB-FUNCTION-0021",
+		Title: "too many outputs of one message for effectively-once",
+		Cause: "An output's sequence is its input's index and twelve bits for its place among the outputs of that input.",
+		Fix:   "Emit fewer, larger messages for one input, or deploy with at-least-once.",
+	}
+	FunctionDeadLetter = &Fault{
+		Code:  "STB-FUNCTION-0022",
+		Title: "a dead letter was refused",
+		Cause: "A message had to be parked, and its dead-letter topic does not take it, so that it has nowhere to go. Nothing was acknowledged.",
+		Fix:   "Look at the detail: a message that is too large needs a higher broker.maxMessageSize, a topic name that is none another deadLetter.",
+	}
+)
+
 // functionFaults is the function room's part of the table.
 var functionFaults = []*Fault{
 	FunctionNotWasm, FunctionComponent, FunctionImports, FunctionEntryPoints, FunctionABI, FunctionNoHandler, FunctionMemoryMinimum,
 	FunctionDamaged, FunctionStart,
 	FunctionCrashed, FunctionDeadline, FunctionMemory, FunctionReply, FunctionNoOutput, FunctionTopicName,
+	FunctionNoIndex, FunctionTooManyOutputs, FunctionDeadLetter,
 }
