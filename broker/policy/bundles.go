@@ -82,7 +82,7 @@ func requestedBundles(fields map[string]any) ([]uint32, error) {
 
 // Boundaries are a namespace's bundles: ascending, the first 0, the last 0xffffffff; bundle i holds the hashes from boundary i up to,
 // without, boundary i+1, and the last also 0xffffffff. They stand in the local policies, which are copied from the policies by
-// whoever needs them first. The slice is the caller's. NamespaceNotFound when there is no such namespace.
+// whoever needs them first. The slice is shared: not to be changed. NamespaceNotFound when there is no such namespace.
 func (s *Store) Boundaries(ctx context.Context, namespace string) ([]uint32, error) {
 	policies, err := s.namespace(ctx, namespace)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Store) Boundaries(ctx context.Context, namespace string) ([]uint32, err
 		return nil, err
 	}
 	if local != nil {
-		if b, err := parseBundles(local.fields); b != nil || err != nil {
+		if b, err := local.bundles(); b != nil || err != nil {
 			return b, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/meta"
@@ -18,6 +19,7 @@ var errNoTopic = errors.New("no topic below this key")
 type document struct {
 	fields  map[string]any // numbers are json.Number
 	version meta.Version
+	bundles func() ([]uint32, error) // parsed once: every lookup of a topic asks
 }
 
 // decodeFields reads a JSON object. An empty value is an empty object, as Apache's ZooKeeper store leaves parents.
@@ -66,7 +68,8 @@ func (s *Store) read(ctx context.Context, key string) (*document, error) {
 	if err != nil {
 		return nil, fault.PolicyValue.New("%s: %w", key, err)
 	}
-	return &document{fields: fields, version: v.Version}, nil
+	bundles := sync.OnceValues(func() ([]uint32, error) { return parseBundles(fields) })
+	return &document{fields: fields, version: v.Version, bundles: bundles}, nil
 }
 
 // create makes a document; meta.ErrConflict when there is one.
