@@ -10,5 +10,15 @@ var ManagedNode = &Fault{
 		"subscription, when the key names one) may be lost.",
 }
 
+// ManagedSplitPosition: a cursor position in a form this version does not read.
+var ManagedSplitPosition = &Fault{
+	Code:  "STB-MANAGED-0002",
+	Title: "a subscription's position is stored in a form that is not supported",
+	Cause: "A newer Apache Pulsar stored the position split over several entries (persistentUnackedRangesWithMultipleEntriesEnabled). " +
+		"Reading it as damage would deliver everything again, so the topic is not opened.",
+	Fix: "Set persistentUnackedRangesWithMultipleEntriesEnabled=false on the Apache brokers, unload the topic there, which writes the " +
+		"position in the common form, and open it here again. Or delete the subscription if its position may be lost.",
+}
+
 // managedFaults is the managed room's part of the table.
-var managedFaults = []*Fault{ManagedNode}
+var managedFaults = []*Fault{ManagedNode, ManagedSplitPosition}

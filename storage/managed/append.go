@@ -81,9 +81,11 @@ func complete(done []*Op) {
 }
 
 // Append adds the ops behind all earlier ones. It never blocks and never completes on the caller's stack; the slice is the
-// caller's again at return. Calls may come from several goroutines, but then their order is theirs to know. Ops wait while a
-// ledger is being created, rolled over or recovered, and fail with ErrFenced, ErrClosed, ErrTerminated, bk.ErrTooMany
-// (Config.MaxWaitingBytes) or what kept a ledger from being had for Config.AppendTimeout.
+// caller's again at return. Calls may come from several goroutines, but then their order is theirs to know. Not after the
+// Manager was closed.
+//
+// Ops wait while a ledger is created, rolled over or recovered, and fail with ErrFenced, ErrClosed, ErrTerminated, or with what kept a
+// ledger from being had for Config.AppendTimeout. How much may wait is the caller's to bound.
 func (l *Ledger) Append(ops []*Op) {
 	if len(ops) == 0 {
 		return

@@ -10,35 +10,72 @@ import (
 	"github.com/strobemq/strobe/storage/meta"
 )
 
-// swap sets key to data if its version is expect. An unknown result is followed up until it is known: the node is read again, and
-// it is ours if it holds exactly our bytes (they name a new ledger or hold a time, so nobody else writes the same). meta.ErrConflict
-// means that somebody else's value is there.
-func (m *Manager) swap(ctx context.Context, key string, data []byte, expect meta.Version) (meta.Version, error) {
+// slot is a metadata key that one owner writes by compare-and-set. Its calls must not overlap.
+type slot struct {
+	key     string
+	version meta.Version
+	// unsure holds the values of writes whose result never became known. At most one of them was or will be applied, because
+	// all of them expect version.
+	unsure [][]byte
+}
+
+// maxUnsure bounds how many unknown writes are remembered; a write beyond it that turns out to be applied looks like another owner's,
+// which costs a reload and nothing else.
+const maxUnsure = 8
+
+// write sets the value if nobody else did since the last write. meta.ErrConflict: somebody did. meta.ErrUnknown: ctx ended first;
+// the next write finds out what became of this one. Values differ from write to write, as they name ledgers or hold a
+// time, so that finding our bytes means that our write was applied.
+func (s *slot) write(ctx context.Context, store meta.Store, data []byte) error {
+	tried := false // data may have been applied
 	pause := 10 * time.Millisecond
-	unknown := false
 	for {
-		v, err := m.meta.Put(ctx, key, data, expect)
+		v, err := store.Put(ctx, s.key, data, s.version)
+		if errors.Is(err, meta.ErrConflict) && (tried || len(s.unsure) > 0) {
+			var cur meta.Value
+			cur, err = store.Get(ctx, s.key)
+			switch {
+			case errors.Is(err, meta.ErrNotFound), err == nil && !s.ours(cur.Data) && !(tried && bytes.Equal(cur.Data, data)):
+				return fmt.Errorf("write %s: %w", s.key, meta.ErrConflict)
+			case err == nil:
+				s.version, s.unsure = cur.Version, nil
+				if bytes.Equal(cur.Data, data) {
+					return nil
+				}
+				continue // an earlier write of ours had been applied after all
+			}
+		}
 		switch {
 		case err == nil:
-			return v, nil
-		case errors.Is(err, meta.ErrConflict) && unknown:
-			cur, gerr := m.meta.Get(ctx, key)
-			switch {
-			case gerr == nil && bytes.Equal(cur.Data, data):
-				return cur.Version, nil
-			case gerr == nil || errors.Is(gerr, meta.ErrNotFound):
-				return 0, err
-			}
-		case errors.Is(err, meta.ErrUnknown):
-			unknown = true
-		default:
-			return 0, fmt.Errorf("write %s: %w", key, err)
+			s.version, s.unsure = v, nil
+			return nil
+		case errors.Is(err, meta.ErrUnknown), ctx.Err() != nil:
+			tried = true
+		case errors.Is(err, meta.ErrConflict) || !tried:
+			return fmt.Errorf("write %s: %w", s.key, err)
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("write %s: %w", key, meta.ErrUnknown)
+			s.forgetOldest()
+			s.unsure = append(s.unsure, bytes.Clone(data))
+			return fmt.Errorf("write %s: %w", s.key, meta.ErrUnknown)
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, time.Second)
+	}
+}
+
+func (s *slot) ours(data []byte) bool {
+	for _, u := range s.unsure {
+		if bytes.Equal(u, data) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *slot) forgetOldest() {
+	if len(s.unsure) >= maxUnsure {
+		s.unsure = s.unsure[1:]
 	}
 }

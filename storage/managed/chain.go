@@ -43,7 +43,7 @@ func (c *chain) trim(n int) {
 	c.links = append([]link(nil), c.links[n:]...)
 }
 
-// drop removes the ledger at index i, which must be empty or never counted on again.
+// drop removes the ledger at index i. The ordinals of its entries stay unused.
 func (c *chain) drop(i int) {
 	c.links = append(c.links[:i:i], c.links[i+1:]...)
 }
@@ -113,6 +113,12 @@ func (c *chain) last() bk.Position {
 	return bk.Earliest
 }
 
+// ends reports whether p is the last entry of a closed ledger.
+func (c *chain) ends(p bk.Position) bool {
+	l := c.find(p.Ledger)
+	return l != nil && l.timestamp != 0 && p.Entry == l.entries-1
+}
+
 // before is the last existing entry before p, or the place before the first.
 func (c *chain) before(p bk.Position) bk.Position {
 	if p.Entry > 0 {
@@ -130,11 +136,40 @@ func (c *chain) before(p bk.Position) bk.Position {
 	return bk.Position{Ledger: c.links[0].ledger, Entry: bk.NoEntry}
 }
 
-// size is the bytes of all entries.
-func (c *chain) size() int64 {
+// bytes is the size of all entries.
+func (c *chain) bytes() int64 {
 	var n int64
 	for i := range c.links {
 		n += c.links[i].size
 	}
 	return n
+}
+
+// bytesThrough estimates the size of the entries up to and including p.
+func (c *chain) bytesThrough(p bk.Position) int64 {
+	var n int64
+	for i := range c.links {
+		switch l := &c.links[i]; {
+		case l.ledger < p.Ledger:
+			n += l.size
+		case l.ledger == p.Ledger && l.entries > 0 && p.Entry >= 0:
+			return n + int64(float64(l.size)/float64(l.entries)*float64(min(p.Entry+1, l.entries)))
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+// dropEmpty removes ledgers that were closed without an entry and returns them.
+func (c *chain) dropEmpty() (ids []int64) {
+	for i := 0; i < len(c.links); {
+		if l := &c.links[i]; l.entries == 0 && l.timestamp != 0 {
+			ids = append(ids, l.ledger)
+			c.drop(i)
+			continue
+		}
+		i++
+	}
+	return ids
 }

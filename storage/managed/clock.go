@@ -4,21 +4,32 @@ import "time"
 
 // clock is the time that retention goes by. A wall clock may be set forward by years while the process runs, and ledgers must not
 // look old then; so it advances no faster than the monotonic clock since the start, and follows the wall clock when that is
-// behind. During the grace after the start it is not trusted at all.
+// behind. During the grace after the start, when a clock that was wrong at boot is put right, it says nothing.
 type clock struct {
 	start time.Time
 	grace time.Duration
+	wall  func() time.Time
 }
 
-func newClock(grace time.Duration) clock { return clock{start: time.Now(), grace: grace} }
+func newClock(grace time.Duration) clock {
+	return clock{start: time.Now(), grace: grace, wall: time.Now}
+}
 
-// plausible is the year below which a recorded time is a clock that was never set.
+// plausible is the time in ms below which a recorded time comes from a clock that was never set.
 var plausible = time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 
-// now is the time in ms; ok is false while it is not trusted.
-func (c clock) now() (ms int64, ok bool) {
-	wall := time.Now()
-	elapsed := wall.Sub(c.start) // monotonic
-	steady := c.start.Round(0).Add(elapsed)
-	return min(wall.UnixMilli(), steady.UnixMilli()), elapsed >= c.grace
+// expired reports whether a ledger closed at stamp (ms) is older than keep, and if not, in how long to ask again (0: never).
+func (c clock) expired(stamp int64, keep time.Duration) (yes bool, in time.Duration) {
+	if keep < 0 {
+		return false, 0
+	}
+	elapsed := time.Since(c.start)
+	if elapsed < c.grace {
+		return false, c.grace - elapsed
+	}
+	now := min(c.wall().UnixMilli(), c.start.UnixMilli()+elapsed.Milliseconds())
+	if age := time.Duration(now-stamp) * time.Millisecond; age <= keep {
+		return false, keep - age + time.Second
+	}
+	return true, 0
 }

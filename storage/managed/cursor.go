@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/strobemq/strobe/storage/bk"
-	"github.com/strobemq/strobe/storage/meta"
 )
 
 // Cursor is a position in a managed ledger: everything up to its mark-delete is acknowledged, and behind it single entries and parts
@@ -177,11 +176,15 @@ func (c *Cursor) reachLocked(p bk.Position) bk.Position {
 
 // moveLocked sets the mark-delete to p and on through acknowledged entries behind it.
 func (c *Cursor) moveLocked(p bk.Position) {
+	from := c.markDelete.Ledger
 	c.markDelete = p
 	c.acks.dropThrough(p)
 	if to := c.reachLocked(p); to != p {
 		c.markDelete = to
 		c.acks.dropThrough(to)
+	}
+	if p = c.markDelete; from != p.Ledger || c.l.chain.ends(p) {
+		c.l.trimSoonLocked() // a ledger has been consumed
 	}
 	if len(c.batches) > 0 {
 		maps.DeleteFunc(c.batches, func(q bk.Position, _ []int64) bool { return q.Compare(c.markDelete) <= 0 })
@@ -192,11 +195,7 @@ func (c *Cursor) moveLocked(p bk.Position) {
 func (c *Cursor) unlockMoved(moved bool) {
 	call, at := c.onMoved, c.markDelete
 	c.l.mu.Unlock()
-	if !moved {
-		return
-	}
-	c.l.trimSoon()
-	if call != nil {
+	if moved && call != nil {
 		call(at)
 	}
 }
@@ -269,11 +268,4 @@ func (c *Cursor) Properties() map[string]string {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	return maps.Clone(c.props)
-}
-
-// cursorStore is where a durable cursor is kept.
-type cursorStore struct {
-	version meta.Version // of the node
-	rest    []byte
-	dirty   bool
 }

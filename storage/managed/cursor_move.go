@@ -22,8 +22,9 @@ func (c *Cursor) Reset(ctx context.Context, next bk.Position) error {
 	}
 	c.acks.reset()
 	clear(c.batches)
-	c.markDelete, c.longs = to, nil
+	c.markDelete = to
 	c.dirtyLocked()
+	l.trimSoonLocked()
 	c.unlockMoved(true)
 	return c.Flush(ctx)
 }
@@ -42,37 +43,34 @@ func (c *Cursor) Skip(n int64) {
 
 // SetProperties replaces the cursor's own properties. They are durable when it returns nil.
 func (c *Cursor) SetProperties(ctx context.Context, props map[string]string) error {
-	l := c.l
-	if err := l.ctl.lock(ctx); err != nil {
-		return err
+	if c.durable {
+		if err := c.store.lock.lock(ctx); err != nil {
+			return err
+		}
+		defer c.store.lock.unlock()
 	}
-	defer l.ctl.unlock()
+	l := c.l
 	l.mu.Lock()
+	if c.closed {
+		l.mu.Unlock()
+		return ErrClosed
+	}
 	old := c.props
 	c.props = maps.Clone(props)
 	l.mu.Unlock()
 	if !c.durable {
 		return nil
 	}
-	if err := c.saveNode(ctx); err != nil {
+	err := l.usable()
+	if err == nil {
+		err = c.putProperties(ctx)
+	}
+	if err != nil {
 		l.mu.Lock()
 		c.props = old
 		l.mu.Unlock()
-		return err
 	}
-	return nil
-}
-
-// Flush makes the cursor's position durable.
-func (c *Cursor) Flush(ctx context.Context) error {
-	if !c.durable {
-		return nil
-	}
-	if err := c.l.ctl.lock(ctx); err != nil {
-		return err
-	}
-	defer c.l.ctl.unlock()
-	return c.saveNode(ctx)
+	return err
 }
 
 // Close frees a non-durable cursor, and writes a durable one, which stays open with its managed ledger. Idempotent.
@@ -80,10 +78,11 @@ func (c *Cursor) Close(ctx context.Context) error {
 	if c.durable {
 		return c.Flush(ctx)
 	}
-	c.l.mu.Lock()
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	c.closed = true
-	delete(c.l.loose, c)
-	c.l.mu.Unlock()
-	c.l.trimSoon()
+	delete(l.loose, c)
+	l.trimSoonLocked()
 	return nil
 }

@@ -10,107 +10,280 @@ import (
 	"github.com/strobemq/strobe/storage/meta"
 )
 
-// info is the cursor as its node holds it.
-func (c *Cursor) info(now time.Time) cursorInfo {
-	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	return cursorInfo{ledger: -1, active: now.UnixMilli(), position: c.positionLocked(c.l.cfg.MaxNodeRanges), properties: c.props, rest: c.store.rest}
+// cursorStore is where a durable cursor keeps its position (interop §7.7): in its node while it seldom moves, and as one entry after
+// another of a ledger of its own once it moves often.
+type cursorStore struct {
+	lock ctlLock // serialises writing; taken after Ledger.ctl, before Ledger.mu
+	// under lock:
+	node   slot
+	rest   []byte // fields of the node that are not understood
+	writer *cursorWriter
+	refers int64 // the ledger that the node names, -1: none
+	puts   int   // positions written to the node in this life
+
+	// under Ledger.mu:
+	dirty  bool // memory is ahead of what is stored
+	queued bool // waits in the flusher
+	gone   bool // deleted or given up
 }
 
-func (c *Cursor) positionLocked(ranges int) position {
-	p := position{markDelete: c.markDelete, properties: c.longs}
-	c.acks.each(func(r ackRange) bool {
-		p.ranges = append(p.ranges, r)
-		return len(p.ranges) < ranges
-	})
-	for at, words := range c.batches {
-		p.batches = append(p.batches, batchSet{at, words})
-	}
-	return p
-}
+const (
+	// nodePuts is how many positions go to the node before a cursor gets a ledger: a ledger costs three metadata writes, and many
+	// cursors move once or twice and rest.
+	nodePuts = 3
+	// nodeBytes is the size up to which a position goes to a node.
+	nodeBytes = 512 << 10
+)
 
-func (c *Cursor) saveNode(ctx context.Context) error {
-	c.l.mu.Lock()
-	c.store.dirty = false
-	c.l.mu.Unlock()
-	info := c.info(time.Now())
-	v, err := c.l.m.swap(ctx, cursorPath(c.l.name, c.name), info.encode(), c.store.version)
-	if errors.Is(err, meta.ErrConflict) {
-		c.l.fence(fmt.Errorf("cursor %s was written by another owner", c.name))
-		return ErrFenced
-	}
-	if err == nil {
-		c.store.version = v
-	}
-	return err
-}
-
+// dirtyLocked notes that the position moved.
 func (c *Cursor) dirtyLocked() {
-	if c.durable && !c.store.dirty {
-		c.store.dirty = true
+	c.store.dirty = c.durable
+	c.queueLocked()
+}
+
+func (c *Cursor) queueLocked() {
+	if c.store.dirty && !c.store.queued && !c.store.gone {
+		c.store.queued = true
 		c.l.m.flusher.add(c)
 	}
 }
 
-func (c *Cursor) remove(ctx context.Context) error {
-	return c.l.m.removeCursor(ctx, cursorPath(c.l.name, c.name))
+// flushQueued is the flusher's turn.
+func (c *Cursor) flushQueued() {
+	c.l.mu.Lock()
+	c.store.queued = false
+	c.l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(c.l.ctx, metadataTimeout)
+	defer cancel()
+	if err := c.Flush(ctx); err != nil && err != ErrFenced && err != ErrClosed {
+		c.l.log.Warn("cursor position not written, trying again", "cursor", c.name, "err", err)
+		c.l.mu.Lock()
+		c.queueLocked()
+		c.l.mu.Unlock()
+	}
 }
 
-func (c *Cursor) load(ctx context.Context, path string) error {
-	v, err := c.l.m.meta.Get(ctx, path)
-	if err != nil {
+// Flush makes the cursor's position, with what is acknowledged behind it and tied to it, durable. A non-durable cursor has nothing
+// to flush.
+func (c *Cursor) Flush(ctx context.Context) error {
+	if !c.durable {
+		return nil
+	}
+	if err := c.store.lock.lock(ctx); err != nil {
 		return err
 	}
-	info, err := decodeCursorInfo(v.Data)
-	if err != nil {
-		return damagedNode(path, err)
+	defer c.store.lock.unlock()
+	p, err := c.begin()
+	if p == nil || err != nil {
+		return err
 	}
-	p := info.position
-	if info.ledger >= 0 {
-		if p, err = c.l.m.readPosition(ctx, info); err != nil {
-			return err
-		}
+	if err := c.write(ctx, p); err != nil {
+		c.l.mu.Lock()
+		c.store.dirty = true
+		c.l.mu.Unlock()
+		return err
 	}
-	c.store.version, c.store.rest, c.props = v.Version, info.rest, info.properties
-	c.restore(p)
 	return nil
 }
 
-func (m *Manager) readPosition(ctx context.Context, info cursorInfo) (position, error) {
-	r, err := m.ledgers.Open(ctx, info.ledger, true)
-	if errors.Is(err, bk.ErrNoLedger) {
-		return info.position, nil
+// begin is a picture of the position to be written, nil when it is stored already.
+func (c *Cursor) begin() (*position, error) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	switch {
+	case c.store.gone:
+		return nil, ErrClosed
+	case c.l.dead != nil && c.l.dead != ErrTerminated:
+		return nil, c.l.dead
+	case !c.store.dirty:
+		return nil, nil
 	}
-	if err != nil {
-		return position{}, err
-	}
-	defer r.Close(ctx)
-	last, _ := r.LastConfirmed()
-	if last < 0 {
-		return info.position, nil
-	}
-	got, err := r.Read(ctx, last, last, 1)
-	if err != nil {
-		return position{}, err
-	}
-	defer got[0].Payload.Release()
-	return decodePosition(got[0].Payload.B)
+	c.store.dirty = false
+	p := c.positionLocked()
+	return &p, nil
 }
 
-func (c *Cursor) restore(p position) {
-	c.markDelete, c.longs = c.l.clipLocked(p.markDelete), p.properties
-	for _, r := range p.ranges {
-		if k := c.l.chain.find(r.ledger); k != nil {
-			c.acks.setRange(r.ledger, r.first, min(r.last, k.entries-1))
+func (c *Cursor) positionLocked() position {
+	p := position{markDelete: c.markDelete, properties: c.longs}
+	c.acks.each(func(r ackRange) bool {
+		p.ranges = append(p.ranges, r)
+		return len(p.ranges) < c.l.cfg.MaxRanges
+	})
+	for at, words := range c.batches {
+		if len(p.batches) < c.l.cfg.MaxBatchSets {
+			p.batches = append(p.batches, batchSet{at, append([]int64(nil), words...)})
 		}
 	}
-	for _, b := range p.batches {
-		if c.openLocked(b.position) {
-			if c.batches == nil {
-				c.batches = map[bk.Position][]int64{}
-			}
-			c.batches[b.position] = b.words
+	p.sort()
+	return p
+}
+
+// write stores a position: in the open cursor ledger, else in the node, else in a new ledger. Under lock.
+func (c *Cursor) write(ctx context.Context, p *position) error {
+	cfg := c.l.Config()
+	encoded := p.encode()
+	w := c.store.writer
+	if w != nil && w.entries < cfg.CursorMaxEntries && time.Since(w.begun) < cfg.CursorRollover {
+		err := w.append(ctx, encoded)
+		if err == nil {
+			return nil
+		}
+		c.l.log.Info("cursor ledger ended early", "cursor", c.name, "id", w.ledger.ID(), "cause", err)
+		c.store.writer = nil
+		_ = w.ledger.Close(ctx)
+		return c.writeNode(ctx, p)
+	}
+	if w == nil && c.small(p, encoded) && c.store.puts < nodePuts {
+		c.store.puts++
+		return c.writeNode(ctx, p)
+	}
+	if err := c.writeLedger(ctx, p, encoded); err != nil {
+		if err == ErrFenced {
+			return err
+		}
+		c.l.log.Info("cursor ledger not created, position goes to the node", "cursor", c.name, "cause", err)
+		return c.writeNode(ctx, p)
+	}
+	return nil
+}
+
+// small reports whether a position fits the node whole.
+func (c *Cursor) small(p *position, encoded []byte) bool {
+	return len(p.ranges) <= c.l.Config().MaxNodeRanges && len(encoded) <= nodeBytes
+}
+
+// writeNode puts the position into the node, with the ranges that fit, and deletes the ledger that held it before.
+func (c *Cursor) writeNode(ctx context.Context, p *position) error {
+	cut := *p
+	cut.ranges = cut.ranges[:min(len(cut.ranges), c.l.Config().MaxNodeRanges)]
+	return c.put(ctx, -1, cut)
+}
+
+// writeLedger begins a cursor ledger with the position as its first entry.
+func (c *Cursor) writeLedger(ctx context.Context, p *position, encoded []byte) error {
+	cfg := c.l.Config()
+	ledger, err := c.l.m.ledgers.Create(ctx, bk.CreateOptions{Quorum: cfg.Quorum, Digest: cfg.Digest, Custom: c.l.custom(c.name)})
+	if err != nil {
+		return fmt.Errorf("create cursor ledger: %w", err)
+	}
+	w := newCursorWriter(ledger)
+	err = w.append(ctx, encoded)
+	if err == nil {
+		err = c.put(ctx, ledger.ID(), position{markDelete: p.markDelete, properties: p.properties})
+	}
+	if err != nil {
+		_ = ledger.Close(ctx)
+		if !errors.Is(err, meta.ErrUnknown) && c.store.refers != ledger.ID() {
+			_ = c.l.m.ledgers.Delete(ctx, ledger.ID())
+		}
+		return err
+	}
+	c.store.writer = w
+	return nil
+}
+
+// put writes the node. ledger is where the position lies, -1: in p. The ledger that the node named before is deleted.
+func (c *Cursor) put(ctx context.Context, ledger int64, p position) error {
+	c.l.mu.Lock()
+	info := cursorInfo{ledger: ledger, active: time.Now().UnixMilli(), position: p, properties: c.props, rest: c.store.rest}
+	c.l.mu.Unlock()
+	err := c.store.node.write(ctx, c.l.m.meta, info.encode())
+	if errors.Is(err, meta.ErrConflict) {
+		c.l.fence(fmt.Sprintf("cursor %s was written by another owner", c.name))
+		return ErrFenced
+	}
+	if err != nil {
+		return err
+	}
+	c.forsake(ctx, ledger)
+	return nil
+}
+
+// forsake deletes the ledger that the node named until now, unless it is keep.
+func (c *Cursor) forsake(ctx context.Context, keep int64) {
+	old := c.store.refers
+	c.store.refers = keep
+	if old < 0 || old == keep {
+		return
+	}
+	if w := c.store.writer; w != nil && w.ledger.ID() == old {
+		c.store.writer = nil
+		_ = w.ledger.Close(ctx)
+	}
+	if err := c.l.m.ledgers.Delete(ctx, old); err != nil {
+		c.l.log.Warn("old cursor ledger not deleted", "cursor", c.name, "id", old, "err", err)
+	}
+}
+
+// putProperties writes the node again as it is, with new cursor properties.
+func (c *Cursor) putProperties(ctx context.Context) error {
+	c.l.mu.Lock()
+	p := c.positionLocked()
+	c.l.mu.Unlock()
+	if c.store.refers >= 0 {
+		return c.put(ctx, c.store.refers, position{markDelete: p.markDelete, properties: p.properties})
+	}
+	return c.writeNode(ctx, &p)
+}
+
+// shut writes the cursor for the last time: into the node, so that the next open needs no ledger, or, with too many ranges for
+// that, into its ledger.
+func (c *Cursor) shut(ctx context.Context) error {
+	if err := c.store.lock.lock(ctx); err != nil {
+		return err
+	}
+	defer c.store.lock.unlock()
+	c.l.mu.Lock()
+	dirty, p := c.store.dirty, c.positionLocked()
+	c.store.gone, c.closed = true, true
+	c.l.mu.Unlock()
+	if c.store.writer == nil && !dirty {
+		return nil
+	}
+	encoded := p.encode()
+	if c.small(&p, encoded) {
+		return c.writeNode(ctx, &p)
+	}
+	if w := c.store.writer; w == nil || dirty && w.append(ctx, encoded) != nil {
+		if err := c.writeLedger(ctx, &p, encoded); err != nil {
+			return errors.Join(err, c.writeNode(ctx, &p))
 		}
 	}
-	c.moveLocked(c.markDelete)
+	w := c.store.writer
+	c.store.writer = nil
+	return w.ledger.Close(ctx)
+}
+
+// abandon frees the cursor without writing.
+func (c *Cursor) abandon(ctx context.Context) {
+	if c.store.lock.lock(ctx) != nil {
+		return
+	}
+	defer c.store.lock.unlock()
+	c.l.mu.Lock()
+	c.store.gone, c.closed = true, true
+	c.l.mu.Unlock()
+	if w := c.store.writer; w != nil {
+		c.store.writer = nil
+		_ = w.ledger.Close(ctx)
+	}
+}
+
+// remove deletes what the cursor stored.
+func (c *Cursor) remove(ctx context.Context) error {
+	if err := c.store.lock.lock(ctx); err != nil {
+		return err
+	}
+	defer c.store.lock.unlock()
+	if err := c.l.m.removeCursor(ctx, c.store.node.key); err != nil {
+		return err
+	}
+	c.l.mu.Lock()
+	c.store.gone, c.closed = true, true
+	c.l.mu.Unlock()
+	if w := c.store.writer; w != nil {
+		c.store.writer = nil
+		_ = w.ledger.Close(ctx)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package managed
 import (
 	"errors"
 	"math/bits"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -54,9 +55,12 @@ type cursorInfo struct {
 	rest       []byte
 }
 
-// ErrFooter: the last entry of a cursor ledger is the JSON footer of a position that a newer Pulsar split over several entries.
+// errFooter: the last entry of a cursor ledger is the JSON footer of a position that a newer Pulsar split over several entries.
 // Reading it as damage would rewind the subscription, so it is refused.
 var errFooter = errors.New("cursor position split over several entries")
+
+// maxRanges bounds what bit sets may unfold to; ranges beyond it are dropped, which redelivers.
+const maxRanges = 1 << 20
 
 func (p *position) encode() []byte {
 	b := appendInt(appendInt(nil, 1, p.markDelete.Ledger), 2, p.markDelete.Entry)
@@ -82,6 +86,11 @@ func (p *position) appendTail(b []byte, ranges, properties, batches protowire.Nu
 		b = appendBytes(b, batches, sub)
 	}
 	return b
+}
+
+// sort orders batch sets, so that encoding is deterministic.
+func (p *position) sort() {
+	slices.SortFunc(p.batches, func(a, b batchSet) int { return a.position.Compare(b.position) })
 }
 
 func decodePosition(b []byte) (position, error) {
@@ -195,6 +204,11 @@ func (p *position) parseWords(b []byte) error {
 	if err != nil {
 		return err
 	}
+	add := func(first, last int64) {
+		if len(p.ranges) < maxRanges {
+			p.ranges = append(p.ranges, ackRange{ledger, first, last})
+		}
+	}
 	first := int64(-1) // start of the run of ones that is open
 	for i, w := range words {
 		for bit := int64(0); bit < 64; {
@@ -211,13 +225,13 @@ func (p *position) parseWords(b []byte) error {
 			n := min(int64(bits.TrailingZeros64(^rest)), 64-bit)
 			bit += n
 			if bit < 64 {
-				p.ranges = append(p.ranges, ackRange{ledger, first, e + n - 1})
+				add(first, e+n-1)
 				first = -1
 			}
 		}
 	}
 	if first >= 0 {
-		p.ranges = append(p.ranges, ackRange{ledger, first, int64(len(words))*64 - 1})
+		add(first, int64(len(words))*64-1)
 	}
 	return nil
 }

@@ -2,11 +2,9 @@ package managed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/meta"
@@ -42,17 +40,12 @@ func (l *Ledger) OpenCursor(ctx context.Context, name string, o CursorOptions) (
 	if c != nil {
 		return c, nil
 	}
-	c = &Cursor{l: l, name: name, durable: true, markDelete: start, props: maps.Clone(o.Properties), longs: slices.Clone(o.LongProperties)}
-	info := c.info(time.Now())
-	v, err := l.m.swap(ctx, cursorPath(l.name, name), info.encode(), meta.Absent)
-	if errors.Is(err, meta.ErrConflict) {
-		l.fence(fmt.Errorf("cursor %s was created by another owner", name))
-		return nil, ErrFenced
-	}
-	if err != nil {
+	c = l.newCursor(name, l.node.key+"/"+EncodeName(name))
+	c.markDelete, c.props, c.longs = start, maps.Clone(o.Properties), slices.Clone(o.LongProperties)
+	c.store.node.version = meta.Absent
+	if err := c.put(ctx, -1, position{markDelete: start, properties: c.longs}); err != nil {
 		return nil, fmt.Errorf("managed ledger %s: create cursor %s: %w", l.name, name, err)
 	}
-	c.store.version = v
 	l.mu.Lock()
 	l.cursors[name] = c
 	l.mu.Unlock()
@@ -64,8 +57,15 @@ func (l *Ledger) NonDurable(name string, start bk.Position) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := &Cursor{l: l, name: name, markDelete: l.clipLocked(start)}
+	if l.loose == nil {
+		l.loose = map[*Cursor]struct{}{}
+	}
 	l.loose[c] = struct{}{}
 	return c
+}
+
+func (l *Ledger) newCursor(name, key string) *Cursor {
+	return &Cursor{l: l, name: name, durable: true, store: cursorStore{lock: newCtlLock(), node: slot{key: key}, refers: -1}}
 }
 
 // clipLocked is a start position as a mark-delete: not behind the last entry, and not before the first.
@@ -98,10 +98,9 @@ func (l *Ledger) DeleteCursor(ctx context.Context, name string) error {
 		return fmt.Errorf("managed ledger %s: delete cursor %s: %w", l.name, name, err)
 	}
 	l.mu.Lock()
-	c.closed = true
 	delete(l.cursors, name)
+	l.trimSoonLocked()
 	l.mu.Unlock()
-	l.trimSoon()
 	return nil
 }
 
@@ -121,24 +120,4 @@ func (l *Ledger) Cursor(name string) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.cursors[name]
-}
-
-// loadCursors opens the durable cursors that are there (interop §7.7).
-func (l *Ledger) loadCursors(ctx context.Context) error {
-	names, err := l.m.meta.List(ctx, ledgerPath(l.name))
-	if err != nil {
-		return err
-	}
-	for _, encoded := range names {
-		name, err := DecodeName(encoded)
-		if err != nil {
-			return damagedNode(ledgerPath(l.name)+"/"+encoded, err)
-		}
-		c := &Cursor{l: l, name: name, durable: true}
-		if err := c.load(ctx, ledgerPath(l.name)+"/"+encoded); err != nil {
-			return fmt.Errorf("cursor %s: %w", name, err)
-		}
-		l.cursors[name] = c
-	}
-	return nil
 }

@@ -1,48 +1,99 @@
 package managed
 
 import (
-	"context"
 	"sync"
 	"time"
 )
 
-// flusher writes dirty cursors.
+// flusher writes the positions of cursors that moved, a while after they moved, so that many moves make one write, and not more
+// of them in a second than its budget. Cursors wait in one queue; since all wait equally long, it is in the order of being due. One
+// timer serves them all, and none runs while the queue is empty.
 type flusher struct {
-	m  *Manager
-	mu sync.Mutex
-	q  []*Cursor
-	t  *time.Timer
+	wait time.Duration
+	rate float64 // writes a second
+	work *workers
+
+	mu     sync.Mutex
+	queue  []flushItem
+	timer  *time.Timer
+	budget float64 // writes allowed now
+	asOf   time.Time
+	closed bool
+	writes int64
 }
 
-func newFlusher(m *Manager) *flusher { return &flusher{m: m} }
+type flushItem struct {
+	c   *Cursor
+	due time.Time
+}
 
+// flushWorkers is how many positions are written at the same time.
+const flushWorkers = 32
+
+func newFlusher(o Options) *flusher {
+	return &flusher{wait: o.FlushInterval, rate: float64(o.FlushRate), work: newWorkers(flushWorkers), budget: float64(o.FlushRate), asOf: time.Now()}
+}
+
+// add queues a cursor, which is not queued yet.
 func (f *flusher) add(c *Cursor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.q = append(f.q, c)
-	if f.t == nil {
-		f.t = time.AfterFunc(f.m.opts.FlushInterval, func() { f.m.work.run(f.flush) })
+	if f.closed {
+		return
+	}
+	f.queue = append(f.queue, flushItem{c, time.Now().Add(f.wait)})
+	if f.timer == nil {
+		f.timer = time.AfterFunc(f.wait, f.tick)
 	}
 }
 
-func (f *flusher) flush() {
+// tick hands due cursors to the workers as far as the budget goes.
+func (f *flusher) tick() {
 	f.mu.Lock()
-	q := f.q
-	f.q, f.t = nil, nil
-	f.mu.Unlock()
-	for _, c := range q {
-		ctx, cancel := context.WithTimeout(f.m.ctx, metadataTimeout)
-		if err := c.Flush(ctx); err != nil {
-			c.l.log.Warn("cursor not written", "cursor", c.name, "err", err)
-		}
-		cancel()
+	defer f.mu.Unlock()
+	f.timer = nil
+	if f.closed {
+		return
 	}
+	now := time.Now()
+	f.budget = min(f.rate, f.budget+now.Sub(f.asOf).Seconds()*f.rate)
+	f.asOf = now
+	n := 0
+	for n < len(f.queue) && !f.queue[n].due.After(now) && f.budget >= 1 {
+		f.budget--
+		f.work.run(f.queue[n].c.flushQueued)
+		f.writes++
+		n++
+	}
+	clear(f.queue[:n])
+	f.queue = f.queue[n:]
+	if len(f.queue) == 0 {
+		f.queue = nil
+		return
+	}
+	pause := f.queue[0].due.Sub(now)
+	if f.budget < 1 {
+		pause = max(pause, 50*time.Millisecond)
+	}
+	f.timer = time.AfterFunc(max(pause, time.Millisecond), f.tick)
 }
 
+// stats is how many cursors wait, and how many were written.
+func (f *flusher) stats() (waiting int, writes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.queue), f.writes
+}
+
+// close stops the timer and waits for the writes that run; what is queued was written by closing the managed ledgers. Idempotent.
 func (f *flusher) close() {
 	f.mu.Lock()
-	if f.t != nil {
-		f.t.Stop()
+	f.closed = true
+	f.queue = nil
+	if f.timer != nil {
+		f.timer.Stop()
+		f.timer = nil
 	}
 	f.mu.Unlock()
+	f.work.close()
 }

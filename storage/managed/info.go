@@ -13,9 +13,8 @@ type Info struct {
 	LastConfirmed bk.Position
 	Entries       int64
 	Bytes         int64
-	Pending       int64 // ops handed in and not completed
-	State         string
-	Version       int64
+	Pending       int64  // ops in flight
+	State         string // LedgerOpened, ClosedLedger (no ledger is open now), Terminated, Fenced, Closed
 	Terminated    *bk.Position
 	Properties    map[string]string
 	Ledgers       []LedgerInfo
@@ -24,24 +23,22 @@ type Info struct {
 
 // LedgerInfo is one ledger of the chain.
 type LedgerInfo struct {
-	Ledger    int64
-	Entries   int64
-	Bytes     int64
-	ClosedAt  int64 // ms; 0 while it is open
-	Offloaded bool
+	Ledger   int64
+	Entries  int64
+	Bytes    int64
+	ClosedAt int64 // ms since 1970; 0 while it is open
 }
 
 // CursorInfo is one cursor.
 type CursorInfo struct {
-	Name         string
-	Durable      bool
-	MarkDelete   bk.Position
-	Backlog      int64
-	Acked        int64 // entries acknowledged behind the mark-delete
-	Ranges       int   // in how many runs
-	Batches      int   // batches acknowledged in part
-	Dirty        bool  // has changes that are not durable yet
-	CursorLedger int64 // -1: the position is in the node
+	Name       string
+	Durable    bool
+	MarkDelete bk.Position
+	Backlog    int64
+	Acked      int64 // entries acknowledged behind the mark-delete
+	Ranges     int   // in how many runs
+	Batches    int   // batches acknowledged in part
+	Dirty      bool  // has changes that are not durable yet
 }
 
 // Info is a picture of the managed ledger now.
@@ -49,7 +46,7 @@ func (l *Ledger) Info() Info {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := Info{
-		Name: l.name, LastConfirmed: l.lac, Entries: l.chain.next - l.chain.first(), Bytes: l.chain.size(), Terminated: l.terminated,
+		Name: l.name, LastConfirmed: l.lac, Entries: l.chain.next - l.chain.first(), Bytes: l.chain.bytes(), Terminated: l.terminated,
 		Properties: maps.Clone(l.props), State: "ClosedLedger",
 	}
 	if l.w != nil {
@@ -65,7 +62,7 @@ func (l *Ledger) Info() Info {
 	}
 	for k := range l.chain.links {
 		k := &l.chain.links[k]
-		i.Ledgers = append(i.Ledgers, LedgerInfo{k.ledger, k.entries, k.size, k.timestamp, false})
+		i.Ledgers = append(i.Ledgers, LedgerInfo{k.ledger, k.entries, k.size, k.timestamp})
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.cursors)) {
 		i.Cursors = append(i.Cursors, l.cursors[name].infoLocked())
@@ -79,6 +76,6 @@ func (l *Ledger) Info() Info {
 func (c *Cursor) infoLocked() CursorInfo {
 	return CursorInfo{
 		Name: c.name, Durable: c.durable, MarkDelete: c.markDelete, Backlog: c.backlogLocked(), Acked: c.acks.n, Ranges: c.acks.runs,
-		Batches: len(c.batches), Dirty: c.store.dirty, CursorLedger: -1,
+		Batches: len(c.batches), Dirty: c.store.dirty,
 	}
 }

@@ -3,7 +3,6 @@ package managed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -19,12 +18,14 @@ type Ledger struct {
 	m    *Manager
 	name string
 	log  *slog.Logger
+	ctx  context.Context // of work in the background; ends when Close gives up waiting
+	stop context.CancelFunc
 
-	// ctl serialises what changes metadata and ledgers: creating, rolling, recovering, trimming, terminating, closing. It is
+	// ctl serialises what changes the list of ledgers: creating, rolling, recovering, trimming, terminating, closing. It is
 	// taken before mu and held across blocking calls.
-	ctl     ctlLock
-	version meta.Version // of the node; under ctl
-	rest    []byte       // fields of the node that are not understood; under ctl
+	ctl  ctlLock
+	node slot   // under ctl
+	rest []byte // fields of the node that are not understood; under ctl
 
 	mu         sync.Mutex // guards what follows, and the fields of writer, reader and Cursor
 	cfg        Config
@@ -37,21 +38,25 @@ type Ledger struct {
 	w         *writer   // nil: no ledger is open for writing
 	spare     bk.Ledger // created ahead of need, not in the chain yet
 	wantSpare bool
-	waiting   opList // ops for which there is no ledger yet
-	waitBytes int64
+	waiting   opList    // ops for which there is no ledger yet
 	stalled   time.Time // since when a ledger is being tried for; zero: not
 	retry     *time.Timer
 	pause     time.Duration // before the next try
 	working   bool          // control work is queued or runs
 	again     bool          // something changed since it looked
-	unsaved   bool          // the chain differs from the node
-	drained   chan struct{} // closed when the last op was handed back; non-nil while somebody waits
+	idle      chan struct{} // non-nil while somebody waits for it: closed when nothing is in flight, or the ledger broke
+	closed    bool
+
+	wantTrim  bool
+	trimTimer *time.Timer // for retention by time; nil: nothing to wait for
+	doomed    []int64     // dropped from the chain; deleted once the node says so
 
 	readers map[int64]*reader
 	cursors map[string]*Cursor
 	loose   map[*Cursor]struct{} // non-durable cursors
 
 	onFenced func(error)
+	onRolled func(closed int64)
 	onUpdate func(props map[string]string)
 }
 
@@ -59,15 +64,22 @@ type Ledger struct {
 func (l *Ledger) Name() string { return l.name }
 
 // OnFenced sets what is called once, on a goroutine of the manager, when the managed ledger is found to belong to another owner. If
-// it has happened already, it is called at once, on another goroutine.
+// it has happened already, it is called soon.
 func (l *Ledger) OnFenced(call func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.onFenced = call
 	if l.dead == ErrFenced {
 		l.m.work.run(func() { call(ErrFenced) })
-		return
 	}
-	l.onFenced = call
+}
+
+// OnRolled sets what is called, on a goroutine of the manager and off every lock, after a ledger was closed for good: the time to
+// move a cursor that only remembers something (deduplication snapshots), so that it does not hold the ledger.
+func (l *Ledger) OnRolled(call func(closed int64)) {
+	l.mu.Lock()
+	l.onRolled = call
+	l.mu.Unlock()
 }
 
 // OnUpdate sets what is called before the node is written, off every lock, to bring properties up to date that change with every
@@ -76,59 +88,6 @@ func (l *Ledger) OnUpdate(call func(props map[string]string)) {
 	l.mu.Lock()
 	l.onUpdate = call
 	l.mu.Unlock()
-}
-
-// LastConfirmed is the last entry that is acknowledged and readable. On a managed ledger without entries it is a place before the
-// first: (L, -1) or bk.Earliest.
-func (l *Ledger) LastConfirmed() bk.Position {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lac
-}
-
-// First is the first entry there is; ok is false when there is none.
-func (l *Ledger) First() (p bk.Position, ok bool) { return l.AtOrAfter(bk.Earliest) }
-
-// AtOrAfter is the first entry at or behind p; ok is false when there is none yet.
-func (l *Ledger) AtOrAfter(p bk.Position) (q bk.Position, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.chain.atOrAfter(p)
-}
-
-// Next is the entry behind p. When it does not exist yet it is the place behind p in the same ledger, from which Read goes on
-// wherever the next entry lands.
-func (l *Ledger) Next(p bk.Position) bk.Position {
-	p.Entry++
-	if q, ok := l.AtOrAfter(p); ok {
-		return q
-	}
-	return p
-}
-
-// Previous is the last entry before p, or the place before the first entry.
-func (l *Ledger) Previous(p bk.Position) bk.Position {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.chain.before(p)
-}
-
-// EntriesBetween is how many entries lie behind a and not behind b; 0 when b is before a. EntriesBetween(mark-delete, LastConfirmed)
-// is a backlog. Positions need not exist.
-func (l *Ledger) EntriesBetween(a, b bk.Position) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return max(0, l.chain.ordinal(b)-l.chain.ordinal(a))
-}
-
-// Terminated is the last position of a terminated managed ledger.
-func (l *Ledger) Terminated() (last bk.Position, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.terminated == nil {
-		return bk.Position{}, false
-	}
-	return *l.terminated, true
 }
 
 // Properties is a copy of the node's properties.
@@ -147,20 +106,37 @@ func (l *Ledger) SetProperties(ctx context.Context, change map[string]string) er
 	if err := l.usable(); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	props := maps.Clone(l.props)
-	l.mu.Unlock()
-	if props == nil {
-		props = map[string]string{}
-	}
-	for k, v := range change {
-		if v == "" {
-			delete(props, k)
-		} else {
-			props[k] = v
+	return l.save(ctx, func(i *ledgerInfo) {
+		if i.properties == nil {
+			i.properties = map[string]string{}
 		}
+		for k, v := range change {
+			if v == "" {
+				delete(i.properties, k)
+			} else {
+				i.properties[k] = v
+			}
+		}
+	})
+}
+
+// Config is the configuration in force.
+func (l *Ledger) Config() Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cfg
+}
+
+// SetConfig changes the configuration. Quorums and digest count from the next ledger on, the rest at once.
+func (l *Ledger) SetConfig(cfg Config) {
+	cfg = cfg.over(l.m.opts.Defaults)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cfg = cfg
+	if l.w != nil && l.w.open() {
+		l.w.armLocked()
 	}
-	return l.save(ctx, func(i *ledgerInfo) { i.properties = props })
+	l.trimSoonLocked()
 }
 
 // usable is nil, or why the managed ledger's metadata can no longer be changed here.
@@ -173,53 +149,84 @@ func (l *Ledger) usable() error {
 	return l.dead
 }
 
-// Config is the configuration in force.
-func (l *Ledger) Config() Config {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.cfg
-}
-
-// SetConfig changes the configuration. Quorums and digest count from the next ledger on; retention counts at once.
-func (l *Ledger) SetConfig(cfg Config) {
-	cfg = cfg.over(l.m.opts.Defaults)
-	l.mu.Lock()
-	l.cfg = cfg
-	l.mu.Unlock()
-	l.trimSoon()
-}
-
-// save writes the node: the chain as it is in memory, changed by change. It is called under ctl, and its result is known: on a
-// conflict the managed ledger is fenced. When ctx ends first the result is unknown, and the next save finds out.
+// save writes the node: the chain as it is in memory, with what change does to it, and then deletes the ledgers that the node no
+// longer names. It is called under ctl. ErrFenced when another owner wrote the node; meta.ErrUnknown when ctx ended first.
 func (l *Ledger) save(ctx context.Context, change func(*ledgerInfo)) error {
 	l.mu.Lock()
 	update := l.onUpdate
-	props := maps.Clone(l.props)
+	info := ledgerInfo{
+		links: append([]link(nil), l.chain.links...), terminated: l.terminated, properties: maps.Clone(l.props), rest: l.rest,
+	}
+	doomed := l.doomed
+	l.doomed = nil
 	l.mu.Unlock()
 	if update != nil {
-		if props == nil {
-			props = map[string]string{}
+		if info.properties == nil {
+			info.properties = map[string]string{}
 		}
-		update(props)
+		update(info.properties)
 	}
-	l.mu.Lock()
-	info := ledgerInfo{links: append([]link(nil), l.chain.links...), terminated: l.terminated, properties: props, rest: l.rest}
-	l.mu.Unlock()
 	if change != nil {
 		change(&info)
 	}
-	v, err := l.m.swap(ctx, ledgerPath(l.name), info.encode(), l.version)
-	if errors.Is(err, meta.ErrConflict) {
-		l.fence(fmt.Errorf("the list of ledgers was changed by another owner"))
-		return ErrFenced
-	}
+	err := l.node.write(ctx, l.m.meta, info.encode())
 	if err != nil {
+		l.mu.Lock()
+		l.doomed = append(doomed, l.doomed...)
+		l.mu.Unlock()
+		if errors.Is(err, meta.ErrConflict) {
+			l.fence("the list of ledgers was written by another owner")
+			return ErrFenced
+		}
 		return err
 	}
-	l.version = v
 	l.mu.Lock()
 	l.props, l.terminated = info.properties, info.terminated
-	l.unsaved = false
 	l.mu.Unlock()
+	for _, id := range doomed {
+		l.erase(ctx, id)
+	}
 	return nil
+}
+
+// erase deletes a ledger that is no longer in the list, after the reads that run on it.
+func (l *Ledger) erase(ctx context.Context, id int64) {
+	l.m.cache.forget(id)
+	l.mu.Lock()
+	r := l.readers[id]
+	delete(l.readers, id)
+	if r != nil {
+		r.gone = true
+		if r.users > 0 {
+			r.erase = true
+			l.mu.Unlock()
+			return
+		}
+	}
+	l.mu.Unlock()
+	if r != nil && r.ledger != nil {
+		_ = r.ledger.Close(ctx)
+	}
+	if err := l.m.ledgers.Delete(ctx, id); err != nil {
+		l.log.Warn("ledger not deleted, trying again later", "id", id, "err", err)
+		l.mu.Lock()
+		l.doomed = append(l.doomed, id)
+		l.mu.Unlock()
+	}
+}
+
+// fence gives the managed ledger up: another owner has it.
+func (l *Ledger) fence(why string) {
+	l.mu.Lock()
+	if l.dead != nil && l.dead != ErrTerminated {
+		l.mu.Unlock()
+		return
+	}
+	l.dead = ErrFenced
+	l.kickLocked()
+	if call := l.onFenced; call != nil {
+		l.m.work.run(func() { call(ErrFenced) })
+	}
+	l.mu.Unlock()
+	l.log.Warn("fenced", "why", why)
 }

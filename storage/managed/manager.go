@@ -39,7 +39,7 @@ func New(o Options) *Manager {
 		cache: newCache(o.CacheBytes), work: newWorkers(o.Workers), clock: newClock(o.ClockGrace), open: map[string]*Ledger{},
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	m.flusher = newFlusher(m)
+	m.flusher = newFlusher(o)
 	return m
 }
 
@@ -54,6 +54,10 @@ func (m *Manager) Open(ctx context.Context, name string, cfg Config, create bool
 		return nil, fmt.Errorf("managed ledger %s: %w", name, err)
 	}
 	l, err := m.load(ctx, name, cfg.over(m.opts.Defaults), create)
+	for try := 1; errors.Is(err, ErrFenced) && try < openTries; try++ {
+		// A former owner that is still alive got its next ledger into the list just before us; that ledger is recovered now.
+		l, err = m.load(ctx, name, cfg.over(m.opts.Defaults), create)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
@@ -63,6 +67,9 @@ func (m *Manager) Open(ctx context.Context, name string, cfg Config, create bool
 	m.open[name] = l
 	return l, nil
 }
+
+// openTries is how often Open reads the list anew when it was changed while the managed ledger was being opened.
+const openTries = 5
 
 // reserve makes the name busy until it is set or deleted in open.
 func (m *Manager) reserve(name string) error {
@@ -193,7 +200,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Unlock()
 
 	var g sync.WaitGroup
-	slots := make(chan struct{}, m.opts.Workers)
+	slots := make(chan struct{}, m.opts.Workers) // as many at once
 	errs := make([]error, len(open))
 	for i, l := range open {
 		slots <- struct{}{}
@@ -203,8 +210,8 @@ func (m *Manager) Close(ctx context.Context) error {
 		})
 	}
 	g.Wait()
-	m.flusher.close()
 	m.stop()
+	m.flusher.close()
 	m.work.close()
 	m.cache.close()
 	return errors.Join(errs...)

@@ -10,8 +10,6 @@ const root = "/managed-ledgers"
 
 func ledgerPath(name string) string { return root + "/" + name }
 
-func cursorPath(name, cursor string) string { return root + "/" + name + "/" + EncodeName(cursor) }
-
 func checkName(name string) error {
 	if name == "" || strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") || strings.Contains(name, "//") {
 		return ErrName

@@ -24,7 +24,9 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 		if !create {
 			return nil, ErrNotFound
 		}
-		v.Version, err = m.swap(ctx, path, nil, meta.Absent)
+		node := slot{key: path, version: meta.Absent}
+		err = node.write(ctx, m.meta, nil)
+		v.Version = node.version
 		if errors.Is(err, meta.ErrConflict) {
 			v, err = m.meta.Get(ctx, path)
 		}
@@ -37,20 +39,30 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 		return nil, damagedNode(path, err)
 	}
 	l := &Ledger{
-		m: m, name: name, log: m.log.With("ledger", name), ctl: newCtlLock(), version: v.Version, rest: info.rest,
-		cfg: cfg, props: info.properties, terminated: info.terminated, readers: map[int64]*reader{},
-		cursors: map[string]*Cursor{}, loose: map[*Cursor]struct{}{},
+		m: m, name: name, log: m.log.With("ledger", name), ctl: newCtlLock(), node: slot{key: path, version: v.Version}, rest: info.rest,
+		cfg: cfg, props: info.properties, terminated: info.terminated, cursors: map[string]*Cursor{},
 	}
-	if err := l.settle(ctx, info.links); err != nil {
-		return nil, err
-	}
+	l.ctx, l.stop = context.WithCancel(m.ctx)
+	l.ctl.await() // nothing is trimmed before all cursors are known
+	defer l.ctl.unlock()
 	if l.terminated != nil {
 		l.dead = ErrTerminated
 	}
-	if err := l.loadCursors(ctx); err != nil {
+	err = l.settle(ctx, info.links)
+	if err == nil {
+		err = l.loadCursors(ctx)
+	}
+	l.mu.Lock()
+	if err != nil {
+		l.dead = ErrClosed
+	}
+	l.trimSoonLocked()
+	l.mu.Unlock()
+	if err != nil {
+		l.stop()
+		l.free(ctx)
 		return nil, err
 	}
-	l.trimSoon()
 	return l, nil
 }
 
@@ -58,30 +70,28 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 // ledgers are dropped.
 func (l *Ledger) settle(ctx context.Context, links []link) error {
 	now := time.Now().UnixMilli()
-	var empty []int64
 	changed := false
 	for i, k := range links {
-		last := i == len(links)-1
-		if last && (k.timestamp == 0 || k.entries == 0) {
+		if i == len(links)-1 && (k.timestamp == 0 || k.entries == 0) {
 			changed = true
 			r, err := l.m.ledgers.Open(ctx, k.ledger, true)
-			switch {
-			case errors.Is(err, bk.ErrNoLedger):
+			if errors.Is(err, bk.ErrNoLedger) {
 				continue
-			case err != nil:
+			}
+			if err != nil {
 				return fmt.Errorf("recover ledger %d: %w", k.ledger, err)
 			}
 			entry, length := r.LastConfirmed()
 			k.entries, k.size, k.timestamp = entry+1, length, now
-			l.readers[k.ledger] = &reader{ledger: r}
-		}
-		if k.entries == 0 {
-			changed = true
-			empty = append(empty, k.ledger)
-			continue
+			l.keepReaderLocked(k.ledger, r)
 		}
 		if k.timestamp < plausible {
 			k.timestamp = now
+		}
+		if k.entries == 0 {
+			changed = true
+			l.doomed = append(l.doomed, k.ledger)
+			continue
 		}
 		l.chain.push(k)
 	}
@@ -89,14 +99,5 @@ func (l *Ledger) settle(ctx context.Context, links []link) error {
 	if !changed {
 		return nil
 	}
-	if err := l.save(ctx, nil); err != nil {
-		return err
-	}
-	for _, id := range empty {
-		l.dropReader(id)
-		if err := l.m.ledgers.Delete(ctx, id); err != nil {
-			l.log.Warn("empty ledger not deleted", "id", id, "err", err)
-		}
-	}
-	return nil
+	return l.save(ctx, nil)
 }

@@ -19,7 +19,7 @@ type Options struct {
 	// Defaults fill the zero fields of a Config; its own zero fields are filled with the built-in defaults.
 	Defaults Config
 	// Workers bounds how many managed ledgers and cursors do blocking work (metadata, creating and recovering ledgers) at
-	// the same time; 0: 64. There are no goroutines when there is no work.
+	// the same time; 0: 128. There are no goroutines when there is no work.
 	Workers int
 	// FlushInterval is the shortest time between two writes of one cursor's position; 0: 1 s.
 	FlushInterval time.Duration
@@ -39,7 +39,7 @@ func (o Options) withDefaults() Options {
 		o.CacheBytes = 48 << 20
 	}
 	if o.Workers == 0 {
-		o.Workers = 64
+		o.Workers = 128
 	}
 	if o.FlushInterval == 0 {
 		o.FlushInterval = time.Second
@@ -75,8 +75,6 @@ type Config struct {
 
 	// AppendTimeout is how long appends wait for a ledger that cannot be created or recovered before they fail; 0: 30 s.
 	AppendTimeout time.Duration
-	// MaxWaitingBytes bounds the payload that waits for a ledger; what comes beyond completes with bk.ErrTooMany. 0: 64 MiB.
-	MaxWaitingBytes int64
 
 	// MaxRanges bounds the acknowledged ranges that one position written to a cursor ledger holds (10 000), MaxNodeRanges those
 	// written to a metadata node (1000), MaxBatchSets the partly acknowledged batches (10 000). What does not fit is redelivered
@@ -92,8 +90,8 @@ type Config struct {
 var builtin = Config{
 	Quorum: bk.Quorum{Ensemble: 1, Write: 1, Ack: 1}, Digest: bk.DigestCRC32C,
 	MaxEntriesPerLedger: 50_000, MaxBytesPerLedger: 2 << 30, MaxRollover: 4 * time.Hour,
-	AppendTimeout: 30 * time.Second, MaxWaitingBytes: 64 << 20,
-	MaxRanges: 10_000, MaxNodeRanges: 1000, MaxBatchSets: 10_000, CursorMaxEntries: 50_000, CursorRollover: 4 * time.Hour,
+	AppendTimeout: 30 * time.Second,
+	MaxRanges:     10_000, MaxNodeRanges: 1000, MaxBatchSets: 10_000, CursorMaxEntries: 50_000, CursorRollover: 4 * time.Hour,
 }
 
 // over fills the zero fields of c from base.
@@ -110,7 +108,6 @@ func (c Config) over(base Config) Config {
 	orElse(&c.RetentionTime, base.RetentionTime)
 	orElse(&c.RetentionBytes, base.RetentionBytes)
 	orElse(&c.AppendTimeout, base.AppendTimeout)
-	orElse(&c.MaxWaitingBytes, base.MaxWaitingBytes)
 	orElse(&c.MaxRanges, base.MaxRanges)
 	orElse(&c.MaxNodeRanges, base.MaxNodeRanges)
 	orElse(&c.MaxBatchSets, base.MaxBatchSets)

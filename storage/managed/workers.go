@@ -61,6 +61,7 @@ type ctlLock struct{ held chan struct{} }
 
 func newCtlLock() ctlLock { return ctlLock{make(chan struct{}, 1)} }
 
+// lock takes the lock, or says why ctx ended.
 func (c ctlLock) lock(ctx context.Context) error {
 	select {
 	case c.held <- struct{}{}:
@@ -69,5 +70,8 @@ func (c ctlLock) lock(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// await takes the lock however long it takes.
+func (c ctlLock) await() { c.held <- struct{}{} }
 
 func (c ctlLock) unlock() { <-c.held }

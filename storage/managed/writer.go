@@ -1,6 +1,7 @@
 package managed
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
@@ -13,6 +14,8 @@ type writer struct {
 	ledger bk.Ledger
 	id     int64
 	begun  time.Time
+	until  time.Time   // when it is old enough to be rolled over
+	last   time.Time   // of the last confirmed entry
 	timer  *time.Timer // rolls it over by time
 
 	entries  int64 // submitted
@@ -27,12 +30,31 @@ type writer struct {
 	done []*Op     // scratch of AddsDone; calls for one ledger do not overlap
 }
 
+func (l *Ledger) newWriterLocked(next bk.Ledger) *writer {
+	now := time.Now()
+	w := &writer{l: l, ledger: next, id: next.ID(), begun: now, last: now}
+	w.armLocked()
+	return w
+}
+
 func (w *writer) open() bool { return !w.full && w.broken == nil }
 
 // submitLocked hands ops to the ledger and looks whether it is full now.
 func (w *writer) submitLocked(ops []*Op) {
-	w.adds = w.adds[:0]
 	for _, op := range ops {
+		w.takeLocked(op)
+	}
+	w.sendLocked()
+}
+
+// submitWaitingLocked hands over what waited, as much of it as makes the ledger full.
+func (w *writer) submitWaitingLocked() {
+	cfg := &w.l.cfg
+	for int64(len(w.adds)) < cfg.MaxEntriesPerLedger && w.bytes < cfg.MaxBytesPerLedger {
+		op := w.l.waiting.pop()
+		if op == nil {
+			break
+		}
 		w.takeLocked(op)
 	}
 	w.sendLocked()
@@ -50,6 +72,7 @@ func (w *writer) sendLocked() {
 	w.inflight += len(w.adds)
 	w.ledger.Add(w.adds)
 	clear(w.adds)
+	w.adds = w.adds[:0]
 	cfg := &w.l.cfg
 	switch {
 	case w.entries < cfg.MaxEntriesPerLedger/10*9 && w.bytes < cfg.MaxBytesPerLedger/10*9:
@@ -57,16 +80,6 @@ func (w *writer) sendLocked() {
 		w.full = cfg.MinRollover == 0 || time.Since(w.begun) >= cfg.MinRollover
 	case w.l.spare == nil && !w.l.wantSpare:
 		w.l.wantSpare = true
-		w.l.kickLocked()
-	}
-}
-
-// expire rolls the ledger over by its age.
-func (w *writer) expire() {
-	w.l.mu.Lock()
-	defer w.l.mu.Unlock()
-	if w.l.w == w && w.broken == nil {
-		w.full = true
 		w.l.kickLocked()
 	}
 }
@@ -81,7 +94,7 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 	l.m.cache.put(w.id, adds[:n])
 
 	l.mu.Lock()
-	w.done = w.done[:0]
+	done := w.done[:0]
 	var entries, bytes int64
 	for _, a := range adds {
 		op := a.Ctx.(*Op)
@@ -95,21 +108,75 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 		op.Position, op.Err = bk.Position{Ledger: w.id, Entry: a.Entry}, nil
 		entries++
 		bytes += int64(a.Len())
-		w.done = append(w.done, op)
+		done = append(done, op)
 	}
 	if entries > 0 {
 		l.chain.grow(entries, bytes)
-		l.lac = w.done[entries-1].Position
+		l.lac = done[entries-1].Position
+		w.last = time.Now()
 	}
 	l.mu.Unlock()
 
-	complete(w.done)
-	clear(w.done)
+	complete(done)
+	clear(done)
 
 	l.mu.Lock()
+	w.done = done
 	w.inflight -= len(adds)
+	if l.idle != nil && (w.inflight == 0 || w.broken != nil) {
+		close(l.idle)
+		l.idle = nil
+	}
 	if w.broken != nil || w.full && w.inflight == 0 {
 		l.kickLocked()
 	}
 	l.mu.Unlock()
+}
+
+// armLocked sets the timer for the next moment at which the ledger may have to be rolled over by time.
+func (w *writer) armLocked() {
+	cfg := &w.l.cfg
+	w.until = time.Time{}
+	if cfg.MaxRollover > 0 {
+		w.until = w.begun.Add(cfg.MaxRollover + time.Duration(rand.Int64N(int64(cfg.MaxRollover/20)+1)))
+	}
+	w.rearmLocked()
+}
+
+func (w *writer) rearmLocked() {
+	next := w.until
+	if inactive := w.l.cfg.InactiveRollover; inactive > 0 {
+		if t := w.last.Add(inactive); next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	w.disarm()
+	if !next.IsZero() {
+		w.timer = time.AfterFunc(time.Until(next), w.expire)
+	}
+}
+
+func (w *writer) disarm() {
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
+}
+
+// expire rolls the ledger over when it is old, or when nothing was written to it for long.
+func (w *writer) expire() {
+	l := w.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w != w || !w.open() || l.dead != nil {
+		return
+	}
+	old := !w.until.IsZero() && !time.Now().Before(w.until)
+	inactive := l.cfg.InactiveRollover > 0 && time.Since(w.last) >= l.cfg.InactiveRollover
+	if !old && !inactive {
+		w.rearmLocked()
+		return
+	}
+	w.full = true
+	l.kickLocked()
 }
