@@ -50,6 +50,12 @@ var (
 		Cause: "A non-persistent topic stores nothing, so that it has no positions, backlog or stored messages.",
 		Fix:   "Use a persistent:// topic.",
 	}
+	TopicEntry = &Fault{
+		Code:  "STB-BROKER-0525",
+		Title: "no such message",
+		Cause: "The topic has no message at that place: it was never there, or it was consumed by everybody and its retention ended.",
+		Fix:   "`strobe topics stats TOPIC` shows the positions that exist.",
+	}
 	PublishFailed = &Fault{
 		Code:  "STB-BROKER-0508",
 		Title: "message could not be stored",
@@ -155,7 +161,7 @@ var (
 )
 
 var topicFaults = []*Fault{
-	TopicName, TopicNotFound, TopicGoing, TopicFenced, TopicTerminated, TopicInUse, TopicLoad, TopicNotPersistent,
+	TopicName, TopicNotFound, TopicGoing, TopicFenced, TopicTerminated, TopicInUse, TopicLoad, TopicNotPersistent, TopicEntry,
 	PublishFailed, PublishCovered, PublishMalformed,
 	ProducerNameTaken, ProducerExclusive, ProducerFenced, ProducerLimit, ProducerClosed,
 	ConsumerBusy, ConsumerLimit, ConsumerRanges,

@@ -1,0 +1,96 @@
+package subscription
+
+import (
+	"context"
+
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/managed"
+)
+
+// feed is a subscription's way through the topic's entries, forwards: where it reads next and what it has read ahead. Guarded by
+// Subscription.mu.
+type feed struct {
+	ledger *managed.Ledger
+	limits Limits
+
+	next  bk.Position // where the next read begins
+	ahead []managed.Entry
+	head  int // ahead[head:] are read and not taken
+
+	// Entries up to suspect may have been acknowledged before they are read: on taking them, ask the cursor. Behind it nobody
+	// has seen an entry yet, which spares following the tail the question.
+	suspect bk.Position
+}
+
+// peek is the next entry, taken from the cache if nothing was read ahead; nil when it is not there.
+func (f *feed) peek() *managed.Entry {
+	if f.head == len(f.ahead) {
+		f.ahead, f.head = f.ledger.ReadCached(f.ahead[:0], f.next, f.limits.ReadEntries, f.limits.ReadBytes), 0
+		if len(f.ahead) == 0 {
+			return nil
+		}
+		f.next = after(f.ahead[len(f.ahead)-1].Position)
+	}
+	return &f.ahead[f.head]
+}
+
+// take hands over the entry that peek returned.
+func (f *feed) take() managed.Entry {
+	e := f.ahead[f.head]
+	f.ahead[f.head] = managed.Entry{}
+	f.head++
+	return e
+}
+
+// caughtUp reports whether there is no entry behind what was read.
+func (f *feed) caughtUp() bool {
+	_, more := f.ledger.AtOrAfter(f.next)
+	return !more
+}
+
+// at is where dispatch stands: the first entry not taken.
+func (f *feed) at() bk.Position {
+	if f.head < len(f.ahead) {
+		return f.ahead[f.head].Position
+	}
+	return f.next
+}
+
+// read reads on from disk; the caller gives what it returns to put. Called without locks, from is what next was.
+func (f *feed) read(ctx context.Context, from bk.Position) ([]managed.Entry, error) {
+	return f.ledger.Read(ctx, from, f.limits.ReadEntries*8, f.limits.ReadBytes)
+}
+
+// put takes entries read from next on. There must be nothing ahead.
+func (f *feed) put(es []managed.Entry) {
+	if len(es) > 0 {
+		f.ahead, f.head = append(f.ahead[:0], es...), 0
+		f.next = after(es[len(es)-1].Position)
+	}
+}
+
+// jump goes on at p and forgets what was read ahead. Everything that exists now may be acknowledged by then.
+func (f *feed) jump(p bk.Position) {
+	f.release()
+	f.next = p
+	if last := f.ledger.LastConfirmed(); f.suspect.Less(last) {
+		f.suspect = last
+	}
+}
+
+// release gives back what was read ahead; it is read again.
+func (f *feed) release() {
+	if f.head < len(f.ahead) {
+		f.next = f.ahead[f.head].Position
+	}
+	for i := f.head; i < len(f.ahead); i++ {
+		f.ahead[i].Payload.Release()
+	}
+	clear(f.ahead)
+	f.ahead, f.head = f.ahead[:0], 0
+}
+
+// after is the place behind p.
+func after(p bk.Position) bk.Position {
+	return bk.Position{Ledger: p.Ledger, Entry: p.Entry + 1}
+}
