@@ -1,4 +1,38 @@
 package fault
 
+// Errors of the ledger client.
+var (
+	LedgerNotEnough = &Fault{
+		Code:  "STB-LEDGER-0001",
+		Title: "not enough bookies",
+		Cause: "A ledger needs as many bookies that take entries as its ack quorum says. Fewer are registered as writable, or those that a ledger lies on failed and none is left to replace them.",
+		Fix:   "Look at the bookies' logs: a bookie that is read-only says why (often a full disk). Start or repair bookies, or lower the quorums (broker.managedLedgerDefaultEnsembleSize, …WriteQuorum, …AckQuorum).",
+	}
+	LedgerRecovery = &Fault{
+		Code:  "STB-LEDGER-0002",
+		Title: "ledger could not be recovered",
+		Cause: "To take a ledger over, so many of its bookies must answer that no entry can have been acknowledged without one of them knowing. Too few did, or an entry could neither be read nor be proved missing. Nothing was lost or changed: the ledger stays in recovery.",
+		Fix:   "Bring the bookies named in the detail back, then open the topic again.",
+	}
+	LedgerEntryLost = &Fault{
+		Code:  "STB-LEDGER-0003",
+		Title: "a confirmed entry is on no bookie",
+		Cause: "Every bookie that should hold the entry says it does not. A volume lost data, or was replaced by an empty one.",
+		Fix:   "If a bookie of the ensemble is down, bring it back with its volume. If the data is gone, skip the entry by moving the subscription behind it.",
+	}
+	LedgerMetadata = &Fault{
+		Code:  "STB-LEDGER-0004",
+		Title: "ledger metadata cannot be read",
+		Cause: "The value in the metadata store is damaged, or was written by a newer version.",
+		Fix:   "Use a version that knows the format, or restore the metadata from a backup.",
+	}
+	LedgerFenced = &Fault{
+		Code:  "STB-LEDGER-0005",
+		Title: "a fenced ledger was not closed",
+		Cause: "Another process took the ledger over and did not finish. What this one had written and not yet been told to be durable is undecided until somebody recovers the ledger.",
+		Fix:   "Look at the log of whoever owns the topic now. Opening the topic again recovers the ledger.",
+	}
+)
+
 // ledgerFaults is the ledger room's part of the table.
-var ledgerFaults = []*Fault{}
+var ledgerFaults = []*Fault{LedgerNotEnough, LedgerRecovery, LedgerEntryLost, LedgerMetadata, LedgerFenced}

@@ -43,3 +43,9 @@ type Ledger interface {
 	// error (ctx, or ErrFenced when the end is not known) leaves LastConfirmed as it was.
 	Close(ctx context.Context) error
 }
+
+// RolloverWanter is an ability of a writer, found by type assertion.
+type RolloverWanter interface {
+	// RolloverWanted reports that the ledger was made on fewer bookies than asked for, and that a new one would get more now.
+	RolloverWanted() bool
+}

@@ -14,6 +14,7 @@ type BookieAdd = bk.BookieAdd
 type BookieConn interface {
 	// Add queues adds in order and completes each exactly once, off the caller's stack. The conn retains op.Body until it
 	// has completed the add. It never blocks: over its byte cap it completes with bk.ErrTooMany.
+	// The slice is the caller's again at return.
 	Add(adds []*bk.BookieAdd)
 	// Read returns stored entries (header, digest, payload) first..last without a gap, at least one, at most maxBytes. first = last =
 	// bk.NoEntry asks for the bookie's last entry. With bk.FlagFence the ledger is fenced, durably, before the answer.

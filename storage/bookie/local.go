@@ -1,0 +1,190 @@
+package bookie
+
+import (
+	"context"
+	"sync"
+
+	"github.com/strobemq/strobe/storage/bk"
+)
+
+// inFlight stands in the Err of an add that is not answered yet.
+const inFlight bk.Code = -1
+
+// Local is a connection to a bookie of the same process, as the ledger client sees it (ledger.BookieConn): it queues, has a
+// byte cap, answers in the order of the adds, and never on the caller's stack, as a connection over TCP does.
+type Local struct {
+	b *Bookie
+
+	mu         sync.Mutex
+	first      *bk.BookieAdd // queue of adds that are not answered, linked through Next
+	last       *bk.BookieAdd
+	bytes      int64
+	delivering bool
+	refusing   bool
+	batch      []*bk.BookieAdd // room of whoever delivers
+	idle       *sync.Cond      // of mu: the queue became empty
+
+	kick   chan struct{} // to the own goroutine: something refused waits for its answer
+	quit   chan struct{}
+	once   sync.Once
+	joined chan struct{}
+}
+
+// Local returns a new connection. It ends with its own Close or the bookie's.
+func (b *Bookie) Local() *Local {
+	l := &Local{b: b, kick: make(chan struct{}, 1), quit: make(chan struct{}), joined: make(chan struct{})}
+	l.idle = sync.NewCond(&l.mu)
+	b.mu.Lock()
+	l.refusing = b.closed
+	b.conns[l] = true
+	b.mu.Unlock()
+	go l.answerRefused()
+	return l
+}
+
+// Add implements ledger.BookieConn. Over the byte cap (Options.QueueBytes) an add is answered with bk.ErrTooMany, after
+// Close with bk.ErrUnavailable; a single add is taken whatever its size.
+func (l *Local) Add(adds []*bk.BookieAdd) {
+	d := decidings.Get().(*deciding)
+	defer d.free()
+	l.mu.Lock()
+	for _, op := range adds {
+		op.Next, op.Err = nil, inFlight
+		switch size := int64(len(op.Head) + len(op.Body.B)); {
+		case l.refusing:
+			op.Err = bk.ErrUnavailable
+		case l.bytes > 0 && l.bytes+size > l.b.queue:
+			op.Err = bk.ErrTooMany
+		default:
+			op.Body.Retain()
+			l.bytes += size
+			d.adds = append(d.adds, op)
+		}
+		if l.last == nil {
+			l.first = op
+		} else {
+			l.last.Next = op
+		}
+		l.last = op
+	}
+	l.mu.Unlock()
+	taken := len(d.adds)
+	l.b.add(d, l)
+	if len(d.refused) > 0 {
+		l.mu.Lock()
+		for _, op := range d.refused {
+			l.answerLocked(op, op.Record.Err)
+		}
+		l.mu.Unlock()
+	}
+	if taken < len(adds) || len(d.refused) > 0 {
+		select {
+		case l.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// answerLocked sets the answer of an add that was taken.
+func (l *Local) answerLocked(op *bk.BookieAdd, c bk.Code) {
+	op.Err = c
+	l.bytes -= int64(len(op.Head) + len(op.Body.B))
+	op.Body.Release()
+}
+
+// RecordsDone implements bk.RecordsDone: the store has answered for entries.
+func (l *Local) RecordsDone(done []*bk.Record) {
+	l.mu.Lock()
+	for _, r := range done {
+		l.answerLocked(r.Ctx.(*bk.BookieAdd), r.Err)
+		if r.Err == bk.ErrIO || r.Err == bk.ErrReadOnly {
+			l.b.sawReadOnly()
+		}
+	}
+	l.deliver()
+	l.mu.Unlock()
+}
+
+// deliver tells the owners of what is answered at the head of the queue. One goroutine does it at a time, and takes on what
+// others answer meanwhile, so that the order stays. The caller holds mu, which is free during the calls.
+func (l *Local) deliver() {
+	if l.delivering {
+		return
+	}
+	l.delivering = true
+	for l.first != nil && l.first.Err != inFlight {
+		l.batch = l.batch[:0]
+		for l.first != nil && l.first.Err != inFlight {
+			op := l.first
+			l.first, op.Next = op.Next, nil
+			l.batch = append(l.batch, op)
+		}
+		if l.first == nil {
+			l.last = nil
+		}
+		l.mu.Unlock()
+		for rest := l.batch; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Done == rest[0].Done {
+				n++
+			}
+			rest[0].Done.BookieAddsDone(rest[:n:n])
+			rest = rest[n:]
+		}
+		clear(l.batch)
+		l.mu.Lock()
+	}
+	l.delivering = false
+	if l.first == nil {
+		l.idle.Broadcast()
+	}
+}
+
+// answerRefused is the own goroutine: adds that never reached the store are answered here.
+func (l *Local) answerRefused() {
+	defer close(l.joined)
+	for {
+		select {
+		case <-l.kick:
+		case <-l.quit:
+			return
+		}
+		l.mu.Lock()
+		l.deliver()
+		l.mu.Unlock()
+	}
+}
+
+// Read implements ledger.BookieConn; see Bookie.Read.
+func (l *Local) Read(ctx context.Context, r bk.BookieRead) ([]bk.Entry, error) {
+	l.mu.Lock()
+	refusing := l.refusing
+	l.mu.Unlock()
+	if refusing {
+		return nil, bk.ErrUnavailable
+	}
+	return l.b.Read(ctx, r)
+}
+
+// refuse takes no more adds.
+func (l *Local) refuse() {
+	l.mu.Lock()
+	l.refusing = true
+	l.mu.Unlock()
+}
+
+// Close takes no more adds, waits for those taken to be answered, and ends. Idempotent.
+func (l *Local) Close() error {
+	l.mu.Lock()
+	l.refusing = true
+	for l.first != nil || l.delivering {
+		l.idle.Wait()
+	}
+	l.mu.Unlock()
+	l.once.Do(func() { close(l.quit) })
+	<-l.joined
+	l.b.mu.Lock()
+	delete(l.b.conns, l)
+	l.b.mu.Unlock()
+	return nil
+}

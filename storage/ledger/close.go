@@ -1,0 +1,110 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/bkwire"
+)
+
+// Close implements bk.Ledger (interop §3.5). It waits for the completion of every add, so it must not be called from AddsDone.
+func (w *writer) Close(ctx context.Context) error {
+	w.mu.Lock()
+	for w.closing && !w.closed {
+		w.calm.Wait() // another Close is at it
+	}
+	if w.closed {
+		w.mu.Unlock()
+		return nil
+	}
+	w.closing = true
+	why := w.err
+	w.quietLocked()
+	md, version, lac, length := w.md, w.version, w.lac, w.length
+	w.mu.Unlock()
+
+	var err error
+	if errors.Is(why, bk.ErrFenced) && w.c.o.mutant != mutantCloseOverFence {
+		md, err = w.c.awaitClosed(ctx, w.id)
+	} else {
+		md, _, err = w.c.update(ctx, w.id, md, version, func(md *bkwire.Metadata) (bool, error) {
+			switch {
+			case w.c.o.mutant == mutantCloseOverFence:
+			case md.State == bkwire.Closed:
+				return false, nil // somebody recovered it; the end is theirs
+			case md.State == bkwire.InRecovery:
+				return false, bk.ErrFenced
+			}
+			md.State, md.Last, md.Length = bkwire.Closed, lac, length
+			return true, nil
+		})
+		if errors.Is(err, bk.ErrFenced) {
+			md, err = w.c.awaitClosed(ctx, w.id)
+		}
+		if errors.Is(err, bk.ErrNoLedger) {
+			md, err = nil, nil // deleted meanwhile: nothing to close
+		}
+	}
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closing = false
+	w.calm.Broadcast()
+	if err != nil {
+		return fmt.Errorf("close ledger %d: %w", w.id, err)
+	}
+	w.closed = true
+	if md != nil {
+		w.md, w.lac, w.length = md, md.Last, md.Length
+	}
+	w.c.forget(w)
+	return nil
+}
+
+// quietLocked fails what is pending and waits until owners were told of everything and no ensemble change is under way.
+func (w *writer) quietLocked() {
+	w.breakLocked(bk.ErrClosed)
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	for w.queued || w.telling || w.changing || w.done.first != nil {
+		w.calm.Wait()
+	}
+}
+
+// abandon is the end of a writer whose client closes: everything is completed, the metadata stays as it is.
+func (w *writer) abandon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.quietLocked()
+	w.closed = true
+}
+
+// A fenced writer looks at the metadata first after firstPoll, then ever more seldom down to once in lastPoll.
+const (
+	firstPoll = 2 * time.Millisecond
+	lastPoll  = time.Second
+)
+
+// awaitClosed waits until whoever recovers the ledger has closed it, at most Options.FencedWait, and returns its final
+// metadata.
+func (c *Client) awaitClosed(ctx context.Context, id int64) (*bkwire.Metadata, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.FencedWait)
+	defer cancel()
+	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
+		md, _, err := c.load(ctx, id)
+		switch {
+		case err == nil && md.State == bkwire.Closed:
+			return md, nil
+		case errors.Is(err, bk.ErrNoLedger):
+			return nil, fmt.Errorf("deleted after it was fenced: %w", bk.ErrFenced)
+		case ctx.Err() != nil:
+			return nil, fault.LedgerFenced.New("its recovery did not end: %w", fmt.Errorf("%w: %w", bk.ErrFenced, ctx.Err()))
+		}
+		_ = pause(ctx, wait) // when ctx is done the next round says so
+	}
+}

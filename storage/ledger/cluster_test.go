@@ -1,0 +1,293 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/bkwire"
+	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/meta"
+	"github.com/strobemq/strobe/storage/meta/memory"
+	"github.com/strobemq/strobe/storage/storagetest"
+)
+
+// cluster is bookies over map stores in one process, with faults between them and their clients. It is the Bookies of its
+// clients.
+type cluster struct {
+	t    testing.TB
+	meta *faultMeta
+
+	mu    sync.Mutex
+	peers map[string]*peer
+	order []string
+}
+
+// peer is one bookie and the connection to it that can be made to fail.
+type peer struct {
+	id    string
+	store *storagetest.MapStore
+	b     *bookie.Bookie
+	conn  BookieConn
+	away  bool // not registered
+	dead  bool // connections are refused
+
+	mu    sync.Mutex
+	hung  bool // takes everything, answers nothing
+	stuck []*bk.BookieAdd
+	slept chan struct{} // closed when it wakes up
+}
+
+func newCluster(t testing.TB, bookies int) *cluster {
+	m := memory.New()
+	t.Cleanup(func() { m.Close() })
+	c := &cluster{t: t, meta: &faultMeta{Store: m}, peers: map[string]*peer{}}
+	for range bookies {
+		c.addBookie()
+	}
+	return c
+}
+
+func (c *cluster) addBookie() *peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := fmt.Sprintf("bookie-%c", 'a'+len(c.order))
+	store := storagetest.NewMapStore(c.t)
+	p := &peer{id: id, store: store}
+	c.boot(p)
+	c.peers[id] = p
+	c.order = append(c.order, id)
+	return p
+}
+
+func (c *cluster) boot(p *peer) {
+	p.b = bookie.New(p.id, p.store, bookie.Options{})
+	p.conn = p.b.Local()
+	c.t.Cleanup(func() { p.b.Close() })
+}
+
+func (c *cluster) peer(id string) *peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peers[id]
+}
+
+// kill ends a bookie as kill -9 does: what is not durable is gone, connections break.
+func (c *cluster) kill(id string) {
+	p := c.peer(id)
+	c.mu.Lock()
+	p.away, p.dead = true, true
+	c.mu.Unlock()
+	p.mu.Lock()
+	if p.slept == nil {
+		p.slept = make(chan struct{})
+	}
+	p.hung = true
+	p.mu.Unlock()
+	p.release(bk.ErrUnavailable)
+}
+
+// revive starts a killed bookie on what was durable.
+func (c *cluster) revive(id string) {
+	p := c.peer(id)
+	p.store = p.store.Crash(c.t)
+	c.mu.Lock()
+	c.boot(p)
+	p.away, p.dead = false, false
+	c.mu.Unlock()
+	p.mu.Lock()
+	p.hung = false
+	p.mu.Unlock()
+}
+
+// hang stops a bookie as SIGSTOP does: nothing breaks, nothing is answered, it stays registered.
+func (c *cluster) hang(id string) {
+	p := c.peer(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hung, p.slept = true, make(chan struct{})
+}
+
+// wake lets a hung bookie go on with what it was sent.
+func (c *cluster) wake(id string) {
+	p := c.peer(id)
+	p.mu.Lock()
+	stuck := p.stuck
+	p.stuck, p.hung = nil, false
+	close(p.slept)
+	p.mu.Unlock()
+	p.conn.Add(stuck)
+	for _, op := range stuck {
+		op.Body.Release()
+	}
+}
+
+// Conn implements Bookies.
+func (c *cluster) Conn(id string) (BookieConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.peers[id]
+	if p == nil || p.dead {
+		return nil, bk.ErrUnavailable
+	}
+	return p, nil
+}
+
+// Writable implements Bookies.
+func (c *cluster) Writable() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for _, id := range c.order {
+		if !c.peers[id].away {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (c *cluster) client(o Options) *Client {
+	if o.pick == nil {
+		o.pick = func(int) int { return 0 }
+	}
+	l := New(c.meta, c, o)
+	c.t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// metadata is what the store says of a ledger.
+func (c *cluster) metadata(id int64) *bkwire.Metadata {
+	c.t.Helper()
+	v, err := c.meta.Get(context.Background(), bkwire.LedgerPath(id))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	md, err := bkwire.DecodeMetadata(v.Data)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return md
+}
+
+// Add implements BookieConn.
+func (p *peer) Add(adds []*bk.BookieAdd) {
+	p.mu.Lock()
+	if p.hung {
+		for _, op := range adds {
+			op.Body.Retain()
+		}
+		p.stuck = append(p.stuck, adds...)
+		p.mu.Unlock()
+		return
+	}
+	conn := p.conn
+	p.mu.Unlock()
+	conn.Add(adds)
+}
+
+// release answers what a dead bookie had been sent.
+func (p *peer) release(code bk.Code) {
+	p.mu.Lock()
+	stuck := p.stuck
+	p.stuck = nil
+	p.mu.Unlock()
+	if len(stuck) == 0 {
+		return
+	}
+	for _, op := range stuck {
+		op.Err = code
+		op.Body.Release()
+	}
+	stuck[0].Done.BookieAddsDone(stuck)
+}
+
+// Read implements BookieConn.
+func (p *peer) Read(ctx context.Context, r bk.BookieRead) ([]bk.Entry, error) {
+	for {
+		p.mu.Lock()
+		hung, slept, conn := p.hung, p.slept, p.conn
+		p.mu.Unlock()
+		if !hung {
+			return conn.Read(ctx, r)
+		}
+		select {
+		case <-slept:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (p *peer) Close() error { return nil }
+
+// faultMeta is a metadata store whose answers can be lost.
+type faultMeta struct {
+	*memory.Store
+	mu sync.Mutex
+	// put decides before a Put: whether it happens, and what is answered (nil: what happened).
+	put func(key string, data []byte) (happens bool, answer error)
+}
+
+func (m *faultMeta) Put(ctx context.Context, key string, data []byte, expect meta.Version) (meta.Version, error) {
+	m.mu.Lock()
+	decide := m.put
+	m.mu.Unlock()
+	if decide == nil {
+		return m.Store.Put(ctx, key, data, expect)
+	}
+	happens, answer := decide(key, data)
+	if !happens {
+		return 0, answer
+	}
+	v, err := m.Store.Put(ctx, key, data, expect)
+	if answer != nil {
+		return 0, answer
+	}
+	return v, err
+}
+
+func (m *faultMeta) onPut(f func(key string, data []byte) (bool, error)) {
+	m.mu.Lock()
+	m.put = f
+	m.mu.Unlock()
+}
+
+var triple = bk.CreateOptions{Quorum: bk.Quorum{Ensemble: 3, Write: 3, Ack: 2}, Digest: bk.DigestCRC32C}
+
+func mustCreate(t testing.TB, l bk.Ledgers, o bk.CreateOptions) *writer {
+	t.Helper()
+	w, err := l.Create(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.(*writer)
+}
+
+func mustOpen(t testing.TB, l bk.Ledgers, id int64, recover bool) bk.Ledger {
+	t.Helper()
+	r, err := l.Open(context.Background(), id, recover)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// texts are payloads "PREFIX FROM" to before "PREFIX TO".
+func texts(prefix string, from, to int) [][]byte {
+	var out [][]byte
+	for i := from; i < to; i++ {
+		out = append(out, fmt.Appendf(nil, "%s %d", prefix, i))
+	}
+	return out
+}
+
+func wantAll(t testing.TB, l bk.Ledger, want [][]byte) {
+	t.Helper()
+	got := storagetest.ReadAll(t, l)
+	if !slices.EqualFunc(got, want, func(a, b []byte) bool { return string(a) == string(b) }) {
+		t.Fatalf("ledger %d holds %d entries %.200q, want %d %.200q", l.ID(), len(got), got, len(want), want)
+	}
+}

@@ -1,0 +1,140 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/bkwire"
+	"github.com/strobemq/strobe/storage/quorum"
+)
+
+// codeOf is the result code in err's chain; bk.ErrIO for an error that has none.
+func codeOf(err error) bk.Code {
+	var c bk.Code
+	switch {
+	case errors.As(err, &c):
+		return c
+	case errors.Is(err, context.DeadlineExceeded):
+		return bk.ErrTimeout
+	}
+	return bk.ErrIO
+}
+
+// lastEntry is what one bookie answers to a read of its last entry.
+type lastEntry struct {
+	index  int
+	header bkwire.Header
+	code   bk.Code
+}
+
+// askLAC asks every bookie of the last segment for its last entry, with the given flags, until the answers cover the
+// ensemble. It returns the greatest last-add-confirmed told (at least the entry before the segment) and the length told with
+// it, which is that of a later entry or nothing at all: see lengthAt. With bk.FlagFence the bookies that answered are fenced
+// (interop §3.6, step 2).
+func (c *Client) askLAC(ctx context.Context, id int64, md *bkwire.Metadata, d *bkwire.Digester, flags bk.Flags) (lac, length int64, err error) {
+	segment := md.LastSegment()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan lastEntry, len(segment.Bookies)) // room for all: nobody waits for us
+	key := bkwire.MasterKey(md.Password)
+	for i, bookie := range segment.Bookies {
+		if !c.start(func() { answers <- c.askBookie(ctx, i, bookie, d, id, flags, key) }) {
+			return 0, 0, bk.ErrClosed
+		}
+	}
+	f := quorum.NewFencing(md.Quorum)
+	for {
+		a := <-answers
+		if a.code == bk.OK {
+			f.Entry(a.index, a.header.LAC, a.header.Length)
+		} else {
+			f.Failed(a.index, a.code)
+		}
+		done, err := f.Done()
+		if c.o.mutant == mutantNoCoverage {
+			done, err = true, nil
+		}
+		if done {
+			if err != nil {
+				return 0, 0, fmt.Errorf("last entry of %v: %w", segment.Bookies, err)
+			}
+			lac, length = f.LAC(segment.First - 1)
+			return lac, length, nil
+		}
+	}
+}
+
+func (c *Client) askBookie(ctx context.Context, index int, bookie string, d *bkwire.Digester, ledger int64, flags bk.Flags, key [20]byte) lastEntry {
+	a := lastEntry{index: index}
+	conn, err := c.bookies.Conn(bookie)
+	if err != nil {
+		a.code = codeOf(err)
+		return a
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.ReadTimeout)
+	defer cancel()
+	entries, err := conn.Read(ctx, bk.BookieRead{Ledger: ledger, First: bk.NoEntry, Last: bk.NoEntry, Flags: flags, MasterKey: key})
+	switch {
+	case err != nil:
+		a.code = codeOf(err)
+	case len(entries) == 0:
+		a.code = bk.ErrNoEntry
+	default:
+		a.header, _, err = d.Verify(ledger, bk.NoEntry, entries[0].Payload.B)
+		release(entries)
+		if err != nil {
+			a.code = bk.ErrDigest // an answer with a broken digest covers nothing
+		}
+	}
+	return a
+}
+
+// lengthAt is the ledger's payload bytes up to an entry, read from the entry's own header.
+func (c *Client) lengthAt(ctx context.Context, id int64, md *bkwire.Metadata, d *bkwire.Digester, entry int64) (int64, error) {
+	segment, _, ok := md.SegmentOf(entry)
+	if !ok {
+		return 0, bk.ErrNoEntry
+	}
+	var failed error
+	for _, i := range quorum.WriteSet(nil, entry, md.Quorum) {
+		h, payload, err := c.readStored(ctx, segment.Bookies[i], d, bk.BookieRead{Ledger: id, First: entry, Last: entry})
+		if err == nil {
+			payload.Release()
+			return h.Length, nil
+		}
+		if failed == nil || absent(failed) {
+			failed = err
+		}
+	}
+	return 0, failed
+}
+
+// readStored reads one entry from one bookie with its header. The payload is the caller's to release.
+func (c *Client) readStored(ctx context.Context, bookie string, d *bkwire.Digester, r bk.BookieRead) (bkwire.Header, bk.Buf, error) {
+	conn, err := c.bookies.Conn(bookie)
+	if err != nil {
+		return bkwire.Header{}, bk.Buf{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.ReadTimeout)
+	defer cancel()
+	entries, err := conn.Read(ctx, r)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", bk.ErrTimeout, err)
+		}
+		return bkwire.Header{}, bk.Buf{}, err
+	}
+	if len(entries) == 0 {
+		return bkwire.Header{}, bk.Buf{}, bk.ErrNoEntry
+	}
+	release(entries[1:])
+	stored := entries[0].Payload
+	h, payload, err := d.Verify(r.Ledger, r.First, stored.B)
+	if err != nil {
+		stored.Release()
+		return bkwire.Header{}, bk.Buf{}, err
+	}
+	return h, stored.Slice(len(stored.B)-len(payload), len(stored.B)), nil
+}
