@@ -10,6 +10,7 @@ package manifest
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -94,4 +95,12 @@ func (m Metadata) FullTopic(name string) string {
 		return "persistent://" + name
 	}
 	return fmt.Sprintf("persistent://%s/%s/%s", m.Tenant, m.Namespace, name)
+}
+
+// WasmPath is where the module of a function lies: paths in a file are taken against the file's directory.
+func (r Resource) WasmPath() string {
+	if r.Function.Wasm == "" || filepath.IsAbs(r.Function.Wasm) {
+		return r.Function.Wasm
+	}
+	return filepath.Join(r.Dir, r.Function.Wasm)
 }
