@@ -95,42 +95,40 @@ func (s *scriptedSource) take() (connectors.Batch, bool, error) {
 	if err := next(&s.readErr); err != nil {
 		return connectors.Batch{}, false, err
 	}
-	for s.read < len(s.records) && s.acked[s.read] {
-		s.read++
+	size := s.size
+	if size == 0 {
+		size = 10
 	}
-	n := min(len(s.records)-s.read, max(s.size, 1))
-	if s.size == 0 {
-		n = min(len(s.records)-s.read, 10)
+	var places []int
+	var b connectors.Batch
+	for ; s.read < len(s.records) && len(places) < size; s.read++ {
+		if !s.acked[s.read] {
+			places = append(places, s.read)
+			b.Records = append(b.Records, s.records[s.read])
+		}
 	}
-	if n == 0 {
-		return connectors.Batch{}, false, nil
+	b.Ack = func(ctx context.Context, done []int) error {
+		time.Sleep(s.ackDelay)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ackCalls++
+		if err := next(&s.ackErr); err != nil {
+			return err
+		}
+		if done == nil {
+			for i := range places {
+				done = append(done, i)
+			}
+		}
+		for _, i := range done {
+			if s.acked[places[i]] {
+				panic(fmt.Sprintf("record %d is acknowledged twice", places[i]))
+			}
+			s.acked[places[i]] = true
+		}
+		return nil
 	}
-	first := s.read
-	s.read += n
-	return connectors.Batch{
-		Records: slices.Clone(s.records[first:s.read]),
-		Ack: func(ctx context.Context, done []int) error {
-			time.Sleep(s.ackDelay)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.ackCalls++
-			if err := next(&s.ackErr); err != nil {
-				return err
-			}
-			if done == nil {
-				for i := range n {
-					done = append(done, i)
-				}
-			}
-			for _, i := range done {
-				if s.acked[first+i] {
-					panic(fmt.Sprintf("record %d is acknowledged twice", first+i))
-				}
-				s.acked[first+i] = true
-			}
-			return nil
-		},
-	}, true, nil
+	return b, len(places) > 0, nil
 }
 
 func (s *scriptedSource) Close() error {
@@ -253,6 +251,20 @@ func (s *scriptedSink) last(t *testing.T, topic string) connectors.Record {
 	return connectors.Record{}
 }
 
+// writeList is the payloads of each Write.
+func (s *scriptedSink) writeList() [][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.writes)
+}
+
+// decide changes what happens to writes from now on.
+func (s *scriptedSink) decide(write func(records []connectors.Record) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write = write
+}
+
 var errTrap = errors.New("it crashed")
 
 // scriptedProcessor does what payloads say: "drop", "reject", "again N" (N times, then as the rest), "trap N" (the call fails), "double";
@@ -326,6 +338,20 @@ func (p *scriptedProcessor) Process(ctx context.Context, in []connectors.Record)
 	return outputs, results, nil
 }
 
+// callList is the payloads of each call.
+func (p *scriptedProcessor) callList() [][]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.calls)
+}
+
+// tries is how often a payload was processed.
+func (p *scriptedProcessor) tries(payload string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen[payload]
+}
+
 func (p *scriptedProcessor) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -389,6 +415,7 @@ func play(t *testing.T, s *scene, change func(*Options), f func()) {
 			t.Errorf("after the end %d records of %d bytes are in flight", m.InFlight, m.InFlightBytes)
 		}
 	})
+	s.t = t
 }
 
 // settle lets everything happen that happens without time, then that much time pass.

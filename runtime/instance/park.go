@@ -17,13 +17,13 @@ const maxReason = 2 << 10
 // park puts the item's dead letter into the outbox in place of its outputs.
 func (l *Loop) park(it *item, reason, code string) {
 	letter := l.deadLetter(it, reason, code)
+	l.parked(it, reason) // once it is in the outbox it is the writer's
 	l.mu.Lock()
 	it.outputs, it.parked = 1, true
 	l.number(it.record, &letter, parkedOrdinal, l.o.Processor == nil)
 	l.box.add(it, &letter, true)
 	l.mu.Unlock()
 	wake(l.writeWake)
-	l.parked(it, reason)
 }
 
 // parked tells people.
