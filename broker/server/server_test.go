@@ -1,0 +1,96 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/strobemq/strobe/broker/wire"
+	"github.com/strobemq/strobe/broker/wire/pb"
+)
+
+const aTopic = "persistent://public/default/t"
+
+func TestConnectSaysWhatThereIs(t *testing.T) {
+	b := newBroker(t)
+	for _, version := range []int32{0, 15, wire.ProtocolVersion, wire.ProtocolVersion + 5} {
+		c := b.dial()
+		c.command(wire.TypeConnect, &pb.Connect{ClientVersion: proto.String("x"), ProtocolVersion: &version})
+		m := &pb.Connected{}
+		c.expect(wire.TypeConnected, m)
+		if m.GetProtocolVersion() != min(version, wire.ProtocolVersion) || m.GetMaxMessageSize() != wire.DefaultMaxMessageSize {
+			t.Errorf("version %d: %v", version, m)
+		}
+		if f := m.GetFeatureFlags(); f.GetSupportsAuthRefresh() || !f.GetSupportsTopicWatchers() || !f.GetSupportsGetPartitionedMetadataWithoutAutoCreation() {
+			t.Errorf("flags %v", f)
+		}
+	}
+}
+
+// Messages of all sizes around the buffers' come back as they were sent, in order, and their receipts too.
+func TestPublishAndConsume(t *testing.T) {
+	b := newBroker(t)
+	c := b.connect()
+	c.producer(1, aTopic)
+	c.subscribe(1, aTopic, "s", pb.Subscribe_EXCLUSIVE)
+	sizes := []int{0, 1, 100, 4000, 4096, 4097, copyBelow - 100, copyBelow, 20_000, 70_000, 300_000, 2_000_000}
+	var out []byte
+	bodies := map[int][]byte{}
+	for i, n := range sizes {
+		bodies[i] = bytes.Repeat([]byte{byte('a' + i)}, n)
+		out = append(out, sendFrame(1, uint64(i), bodies[i])...)
+	}
+	go c.raw(out)
+	for i := range sizes {
+		if r := c.receipt(); r.SequenceID != uint64(i) || r.Message.Entry != int64(i) {
+			t.Fatalf("receipt %d: %+v", i, r)
+		}
+	}
+	c.flow(1, 1000)
+	var ack wire.Ack
+	for i := range sizes {
+		m, body := c.message()
+		if m.ID.Entry != int64(i) || !bytes.Equal(body, bodies[i]) {
+			t.Fatalf("message %d: %+v, %d bytes", i, m, len(body))
+		}
+		ack = wire.Ack{ConsumerID: 1, IDs: append(ack.IDs, m.ID), HasRequest: true, RequestID: uint64(i)}
+	}
+	c.raw(ack.AppendFrame(nil))
+	r := &pb.AckResponse{}
+	if c.expect(wire.TypeAckResponse, r); r.Error != nil {
+		t.Fatal(r)
+	}
+	c.command(wire.TypeGetLastMessageID, &pb.GetLastMessageId{ConsumerId: proto.Uint64(1), RequestId: proto.Uint64(5)})
+	last := &pb.GetLastMessageIdResponse{}
+	c.expect(wire.TypeGetLastMessageIDResponse, last)
+	if last.LastMessageId.GetEntryId() != uint64(len(sizes)-1) || last.ConsumerMarkDeletePosition.GetEntryId() != uint64(len(sizes)-1) {
+		t.Error(last)
+	}
+}
+
+// One read that brings SENDs for several topics publishes to each.
+func TestPublishToManyTopics(t *testing.T) {
+	b := newBroker(t)
+	c := b.connect()
+	const topics, each = 5, 20
+	for i := range uint64(topics) {
+		c.producer(i, fmt.Sprintf("%s-%d", aTopic, i))
+	}
+	var out []byte
+	for s := range uint64(each) {
+		for i := range uint64(topics) {
+			out = append(out, sendFrame(i, s, []byte("x"))...)
+		}
+	}
+	c.raw(out)
+	next := map[uint64]uint64{}
+	for range topics * each {
+		r := c.receipt()
+		if r.SequenceID != next[r.ProducerID] {
+			t.Fatalf("producer %d: %d, want %d", r.ProducerID, r.SequenceID, next[r.ProducerID])
+		}
+		next[r.ProducerID]++
+	}
+}
