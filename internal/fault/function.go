@@ -120,10 +120,51 @@ var (
 	}
 )
 
+// Writing and building functions.
+var (
+	FunctionNoGo = &Fault{
+		Code:  "STB-FUNCTION-0030",
+		Title: "the go tool was not found",
+		Cause: "Functions in Go are built with the go tool, and there is none on the PATH, or it does not run.",
+		Fix:   "Install Go 1.24 or newer (https://go.dev/dl) and put its bin directory on the PATH.",
+	}
+	FunctionOldGo = &Fault{
+		Code:  "STB-FUNCTION-0031",
+		Title: "the go tool is too old for functions",
+		Cause: "WASM modules with entry points can be built since Go 1.24.",
+		Fix:   "Install Go 1.24 or newer (https://go.dev/dl), or put a newer one before it on the PATH.",
+	}
+	FunctionBuild = &Fault{
+		Code:  "STB-FUNCTION-0032",
+		Title: "the function does not build",
+		Cause: "The go tool stopped with an error.",
+		Fix:   "Correct what the compiler names.",
+	}
+	FunctionNoProject = &Fault{
+		Code:  "STB-FUNCTION-0033",
+		Title: "there is no function here",
+		Cause: "A function in Go is a directory with a go.mod and a package main.",
+		Fix:   "Make one with `strobe functions new NAME`, or name its directory: `strobe functions build DIR`.",
+	}
+	FunctionProjectExists = &Fault{
+		Code:  "STB-FUNCTION-0034",
+		Title: "the directory is not empty",
+		Cause: "A new project does not overwrite files.",
+		Fix:   "Choose another name, or empty the directory.",
+	}
+	FunctionProjectName = &Fault{
+		Code:  "STB-FUNCTION-0035",
+		Title: "not a name for a function",
+		Cause: "A function's name has letters, digits, dots, underscores and dashes, and begins with a letter or digit: it is part of topic and file names.",
+		Fix:   "Choose such a name.",
+	}
+)
+
 // functionFaults is the function room's part of the table.
 var functionFaults = []*Fault{
 	FunctionNotWasm, FunctionComponent, FunctionImports, FunctionEntryPoints, FunctionABI, FunctionNoHandler, FunctionMemoryMinimum,
 	FunctionDamaged, FunctionStart,
 	FunctionCrashed, FunctionDeadline, FunctionMemory, FunctionReply, FunctionNoOutput, FunctionTopicName,
 	FunctionNoIndex, FunctionTooManyOutputs, FunctionDeadLetter,
+	FunctionNoGo, FunctionOldGo, FunctionBuild, FunctionNoProject, FunctionProjectExists, FunctionProjectName,
 }
