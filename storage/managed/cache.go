@@ -2,6 +2,7 @@ package managed
 
 import (
 	"sync"
+	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
 )
@@ -13,22 +14,45 @@ const (
 
 // Cache keeps what was appended last, for all managed ledgers of a process: a first-in-first-out queue of slabs with a budget of
 // bytes. Entries are copied into it, head and body joined: readers need them in one piece, the receive buffers they came in are
-// free again at once, and the budget counts what is really held (a retained body would hold its whole receive slab). The copy costs
-// 14 ns a KiB. When nothing is appended nothing runs; a trim gives the memory back.
+// free again at once, and the budget counts what is really held, whereas a retained body would hold its whole receive slab.
+//
+// A slab that was neither filled nor read for a while goes, so that an idle process gives the memory back. The one timer for that
+// runs only while something is cached.
 type Cache struct {
 	mu      sync.Mutex
 	budget  int64
 	bytes   int64        // of all slabs
+	entries int64        // of all slabs
 	slabs   []*cacheSlab // oldest first; the last is being filled
 	ledgers map[int64]*cachedLedger
-	hits    int64
-	misses  int64
+	age     int64       // counts the timer's ticks
+	timer   *time.Timer // nil while nothing is cached
+	stats   CacheStats
+	closed  bool
 }
+
+// CacheStats are the figures of a Cache since the start.
+type CacheStats struct {
+	Bytes   int64 // held now
+	Entries int64 // held now
+	Hits    int64 // reads that found their first entry
+	Misses  int64 // reads that did not
+}
+
+const (
+	// cacheTick and cacheTicks say when a slab that nobody used goes: after two to three ticks.
+	cacheTick  = 5 * time.Second
+	cacheTicks = 2
+	// itemBytes is what the index holds for an entry; it counts against the budget.
+	itemBytes = 16
+)
 
 // cacheSlab is one slab and who has entries in it.
 type cacheSlab struct {
 	slab    *bk.Slab
 	used    int
+	entries int64
+	touched int64 // the tick of the last use
 	members []*cachedLedger
 }
 
@@ -55,6 +79,9 @@ func (c *Cache) put(ledger int64, adds []*bk.Add) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
 	l := c.ledgers[ledger]
 	if l == nil {
 		l = &cachedLedger{id: ledger, first: adds[0].Entry}
@@ -74,6 +101,9 @@ func (c *Cache) put(ledger int64, adds []*bk.Add) {
 		copy(s.slab.Bytes()[s.used+len(a.Head):], a.Body.B)
 		l.items = append(l.items, cachedItem{s, int32(s.used), int32(s.used + n)})
 		s.used += n
+		s.entries++
+		c.entries++
+		s.touched = c.age
 		if k := len(s.members); k == 0 || s.members[k-1] != l {
 			s.members = append(s.members, l)
 		}
@@ -95,10 +125,32 @@ func (c *Cache) roomLocked(n int) *cacheSlab {
 	s := &cacheSlab{slab: slab}
 	c.slabs = append(c.slabs, s)
 	c.bytes += int64(len(slab.Bytes()))
-	for c.bytes > c.budget && len(c.slabs) > 1 {
+	for c.bytes+itemBytes*c.entries > c.budget && len(c.slabs) > 1 {
 		c.evictLocked()
 	}
+	if c.timer == nil {
+		c.timer = time.AfterFunc(cacheTick, c.tick)
+	}
 	return s
+}
+
+// tick drops what was not used for long, oldest first.
+func (c *Cache) tick() {
+	c.mu.Lock()
+	c.age++
+	for len(c.slabs) > 0 && c.slabs[0].touched+cacheTicks < c.age {
+		c.evictLocked()
+	}
+	empty := len(c.slabs) == 0
+	if empty {
+		c.slabs, c.timer = nil, nil
+	} else {
+		c.timer.Reset(cacheTick)
+	}
+	c.mu.Unlock()
+	if empty {
+		bk.TrimSlabs()
+	}
 }
 
 func (c *Cache) evictLocked() {
@@ -106,6 +158,7 @@ func (c *Cache) evictLocked() {
 	c.slabs[0] = nil
 	c.slabs = c.slabs[1:]
 	c.bytes -= int64(len(s.slab.Bytes()))
+	c.entries -= s.entries
 	for _, l := range s.members {
 		n := 0
 		for n < len(l.items) && l.items[n].slab == s {
@@ -123,12 +176,12 @@ func (c *Cache) evictLocked() {
 
 // get appends the cached entries first..last of a ledger to dst as far as they lie here without a gap from first on, at most max of
 // them and budget bytes (the first whatever its size). The caller releases the payloads.
-func (c *Cache) get(dst []Entry, ledger, first, last int64, max int, budget int) []Entry {
+func (c *Cache) get(dst []Entry, ledger, first, last int64, max, budget int) []Entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.ledgers[ledger]
 	if l == nil || first < l.first {
-		c.misses++
+		c.stats.Misses++
 		return dst
 	}
 	n := 0
@@ -138,13 +191,14 @@ func (c *Cache) get(dst []Entry, ledger, first, last int64, max int, budget int)
 		if budget < 0 && n > 0 {
 			break
 		}
+		it.slab.touched = c.age
 		dst = append(dst, Entry{bk.Position{Ledger: ledger, Entry: e}, it.slab.slab.Buf(int(it.from), int(it.to))})
 		n++
 	}
 	if n > 0 {
-		c.hits++
+		c.stats.Hits++
 	} else {
-		c.misses++
+		c.stats.Misses++
 	}
 	return dst
 }
@@ -164,20 +218,30 @@ func (c *Cache) forgetLocked(l *cachedLedger) {
 	l.items = l.items[:0]
 }
 
-// Stats are what a metrics endpoint shows: bytes held, and reads that found their first entry here or did not.
-func (c *Cache) Stats() (bytes, hits, misses int64) {
+// Stats are the cache's figures.
+func (c *Cache) Stats() CacheStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.bytes, c.hits, c.misses
+	s := c.stats
+	s.Bytes, s.Entries = c.bytes, c.entries
+	return s
 }
 
-// Drop empties the cache: for a process that has become idle or short of memory.
+// Drop empties the cache: for a process short of memory.
 func (c *Cache) Drop() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for len(c.slabs) > 0 {
 		c.evictLocked()
 	}
-	c.mu.Unlock()
 }
 
-func (c *Cache) close() { c.Drop() }
+func (c *Cache) close() {
+	c.Drop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}

@@ -129,7 +129,7 @@ func (c *Cursor) write(ctx context.Context, p *position) error {
 			return nil
 		}
 		c.l.log.Info("cursor ledger ended early", "cursor", c.name, "id", w.ledger.ID(), "cause", err)
-		c.store.writer = nil
+		c.useWriter(nil)
 		_ = w.ledger.Close(ctx)
 		return c.writeNode(ctx, p)
 	}
@@ -178,8 +178,46 @@ func (c *Cursor) writeLedger(ctx context.Context, p *position, encoded []byte) e
 		}
 		return err
 	}
-	c.store.writer = w
+	c.useWriter(w)
 	return nil
+}
+
+// useWriter makes w, or nil, the open ledger of the cursor.
+func (c *Cursor) useWriter(w *cursorWriter) {
+	c.store.writer = w
+	if w != nil {
+		c.l.m.flusher.opened(c)
+	} else {
+		c.l.m.flusher.shut(c)
+	}
+}
+
+// park moves the position of a cursor that rests into the node, and gives its ledger up.
+func (c *Cursor) park() {
+	ctx, cancel := context.WithTimeout(c.l.ctx, metadataTimeout)
+	defer cancel()
+	if c.store.lock.lock(ctx) != nil {
+		return
+	}
+	defer c.store.lock.unlock()
+	w := c.store.writer
+	if w == nil || c.l.usable() != nil {
+		return
+	}
+	if !w.rested {
+		w.rested = true
+		return
+	}
+	c.l.mu.Lock()
+	p, dirty := c.positionLocked(), c.store.dirty
+	c.l.mu.Unlock()
+	if dirty || !c.small(&p, p.encode()) {
+		return
+	}
+	c.store.puts = 0
+	if err := c.writeNode(ctx, &p); err != nil && err != ErrFenced {
+		c.l.log.Warn("resting cursor keeps its ledger", "cursor", c.name, "err", err)
+	}
 }
 
 // put writes the node. ledger is where the position lies, -1: in p. The ledger that the node named before is deleted.
@@ -207,7 +245,7 @@ func (c *Cursor) forsake(ctx context.Context, keep int64) {
 		return
 	}
 	if w := c.store.writer; w != nil && w.ledger.ID() == old {
-		c.store.writer = nil
+		c.useWriter(nil)
 		_ = w.ledger.Close(ctx)
 	}
 	if err := c.l.m.ledgers.Delete(ctx, old); err != nil {
@@ -250,7 +288,7 @@ func (c *Cursor) shut(ctx context.Context) error {
 		}
 	}
 	w := c.store.writer
-	c.store.writer = nil
+	c.useWriter(nil)
 	return w.ledger.Close(ctx)
 }
 
@@ -264,7 +302,7 @@ func (c *Cursor) abandon(ctx context.Context) {
 	c.store.gone, c.closed = true, true
 	c.l.mu.Unlock()
 	if w := c.store.writer; w != nil {
-		c.store.writer = nil
+		c.useWriter(nil)
 		_ = w.ledger.Close(ctx)
 	}
 }
@@ -282,7 +320,7 @@ func (c *Cursor) remove(ctx context.Context) error {
 	c.store.gone, c.closed = true, true
 	c.l.mu.Unlock()
 	if w := c.store.writer; w != nil {
-		c.store.writer = nil
+		c.useWriter(nil)
 		_ = w.ledger.Close(ctx)
 	}
 	return nil

@@ -14,6 +14,7 @@ type cursorWriter struct {
 	entries int64
 	result  chan error
 	broken  error
+	rested  bool // nothing was written since the flusher looked
 }
 
 func newCursorWriter(ledger bk.Ledger) *cursorWriter {
@@ -26,6 +27,7 @@ func (w *cursorWriter) append(ctx context.Context, position []byte) error {
 	if w.broken != nil {
 		return w.broken
 	}
+	w.rested = false
 	w.ledger.Add([]*bk.Add{{Body: bk.Bytes(position), Done: w}})
 	select {
 	case err := <-w.result:

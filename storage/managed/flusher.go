@@ -20,6 +20,10 @@ type flusher struct {
 	asOf   time.Time
 	closed bool
 	writes int64
+
+	// with is the cursors that have a ledger open. Those that rest give it up, or it would pin a segment of the bookie for ever.
+	with map[*Cursor]struct{}
+	rest *time.Timer // nil while with is empty
 }
 
 type flushItem struct {
@@ -78,6 +82,44 @@ func (f *flusher) tick() {
 	f.timer = time.AfterFunc(max(pause, time.Millisecond), f.tick)
 }
 
+// restEvery is how often cursors with an open ledger are looked at; one that wrote nothing since the last time rests.
+const restEvery = 30 * time.Minute
+
+// opened and shut note whether a cursor has a ledger open.
+func (f *flusher) opened(c *Cursor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	if f.with == nil {
+		f.with = map[*Cursor]struct{}{}
+	}
+	f.with[c] = struct{}{}
+	if f.rest == nil {
+		f.rest = time.AfterFunc(restEvery, f.look)
+	}
+}
+
+func (f *flusher) shut(c *Cursor) {
+	f.mu.Lock()
+	delete(f.with, c)
+	f.mu.Unlock()
+}
+
+func (f *flusher) look() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rest = nil
+	if f.closed || len(f.with) == 0 {
+		return
+	}
+	for c := range f.with {
+		f.work.run(c.park)
+	}
+	f.rest = time.AfterFunc(restEvery, f.look)
+}
+
 // stats is how many cursors wait, and how many were written.
 func (f *flusher) stats() (waiting int, writes int64) {
 	f.mu.Lock()
@@ -90,10 +132,12 @@ func (f *flusher) close() {
 	f.mu.Lock()
 	f.closed = true
 	f.queue = nil
-	if f.timer != nil {
-		f.timer.Stop()
-		f.timer = nil
+	for _, t := range []*time.Timer{f.timer, f.rest} {
+		if t != nil {
+			t.Stop()
+		}
 	}
+	f.timer, f.rest, f.with = nil, nil, nil
 	f.mu.Unlock()
 	f.work.close()
 }

@@ -9,8 +9,14 @@ import (
 	"github.com/strobemq/strobe/storage/bk"
 )
 
+// abandonTimeout bounds the closing of a broken ledger.
+const abandonTimeout = 5 * time.Second
+
 // abandon closes a broken ledger, so that everything in flight comes back.
 func (l *Ledger) abandon(ctx context.Context, w *writer) {
+	// A fenced ledger's Close waits for the recoverer, who may have died; recover does its work then.
+	ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
+	defer cancel()
 	if err := w.ledger.Close(ctx); err != nil {
 		l.log.Debug("broken ledger not closed", "id", w.id, "err", err)
 	}

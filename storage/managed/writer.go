@@ -18,6 +18,9 @@ type writer struct {
 	last   time.Time   // of the last confirmed entry
 	timer  *time.Timer // rolls it over by time
 
+	wanter  bk.RolloverWanter // the ledger's opinion on being replaced; nil: it has none
+	checked time.Time         // when it was asked
+
 	entries  int64 // submitted
 	bytes    int64
 	inflight int    // submitted, and not yet handed to their receivers
@@ -32,7 +35,8 @@ type writer struct {
 
 func (l *Ledger) newWriterLocked(next bk.Ledger) *writer {
 	now := time.Now()
-	w := &writer{l: l, ledger: next, id: next.ID(), begun: now, last: now}
+	w := &writer{l: l, ledger: next, id: next.ID(), begun: now, last: now, checked: now}
+	w.wanter, _ = next.(bk.RolloverWanter)
 	w.armLocked()
 	return w
 }
@@ -75,7 +79,7 @@ func (w *writer) sendLocked() {
 	w.adds = w.adds[:0]
 	cfg := &w.l.cfg
 	switch {
-	case w.entries < cfg.MaxEntriesPerLedger/10*9 && w.bytes < cfg.MaxBytesPerLedger/10*9:
+	case w.entries < cfg.MaxEntriesPerLedger*9/10 && w.bytes < cfg.MaxBytesPerLedger/10*9:
 	case w.entries >= cfg.MaxEntriesPerLedger || w.bytes >= cfg.MaxBytesPerLedger:
 		w.full = cfg.MinRollover == 0 || time.Since(w.begun) >= cfg.MinRollover
 	case w.l.spare == nil && !w.l.wantSpare:
@@ -114,6 +118,10 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 		l.chain.grow(entries, bytes)
 		l.lac = done[entries-1].Position
 		w.last = time.Now()
+		if w.wanter != nil && w.last.Sub(w.checked) >= time.Second {
+			w.checked = w.last
+			w.full = w.full || w.wanter.RolloverWanted()
+		}
 	}
 	l.mu.Unlock()
 
