@@ -26,7 +26,7 @@ func newTopic(r *Topics, n Name, s Settings) *Topic {
 
 // load opens a topic: the ledger is recovered, subscriptions take up their positions, index and deduplication are brought up to
 // the last entry. Nobody is let in before.
-func (r *Topics) load(ctx context.Context, n Name, create bool) (*Topic, error) {
+func (r *Topics) load(ctx context.Context, n Name, create making) (*Topic, error) {
 	var s Settings
 	if r.o.Settings != nil {
 		var err error
@@ -36,10 +36,10 @@ func (r *Topics) load(ctx context.Context, n Name, create bool) (*Topic, error) 
 	}
 	t := newTopic(r, n, s)
 	if !n.Persistent {
-		if !create {
+		if create == makeNot {
 			return nil, managed.ErrNotFound
 		}
-		if err := r.allow(ctx, n); err != nil {
+		if err := r.allow(ctx, n, create); err != nil {
 			return nil, err
 		}
 		t.state, _ = t.state.next(loaded)
@@ -47,8 +47,8 @@ func (r *Topics) load(ctx context.Context, n Name, create bool) (*Topic, error) 
 	}
 	l, err := r.o.Managed.Open(ctx, n.ManagedName(), s.Managed, false)
 	made := false
-	if errors.Is(err, managed.ErrNotFound) && create {
-		if err = r.allow(ctx, n); err != nil {
+	if errors.Is(err, managed.ErrNotFound) && create != makeNot {
+		if err = r.allow(ctx, n, create); err != nil {
 			return nil, err
 		}
 		made = true
@@ -70,8 +70,8 @@ func (r *Topics) load(ctx context.Context, n Name, create bool) (*Topic, error) 
 	return t, nil
 }
 
-func (r *Topics) allow(ctx context.Context, n Name) error {
-	if r.o.Create == nil {
+func (r *Topics) allow(ctx context.Context, n Name, create making) error {
+	if r.o.Create == nil || create == makeAlways {
 		return nil
 	}
 	return r.o.Create(ctx, n)

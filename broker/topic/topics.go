@@ -37,7 +37,7 @@ type Topics struct {
 // life is one life of a topic in the registry, from the begin of its load to the end of its unload.
 type life struct {
 	name   Name
-	create bool
+	create making
 	ready  chan struct{} // closed when topic or err is set
 	topic  *Topic
 	err    error
@@ -72,6 +72,27 @@ func (r *Topics) run(f func(ctx context.Context)) bool {
 // created when create is set and Options.Create allows it, else TOPIC_NOT_FOUND. While the topic is being unloaded or
 // deleted, Get waits and then loads its next life. The error is a *Refusal.
 func (r *Topics) Get(ctx context.Context, n Name, create bool) (*Topic, error) {
+	if create {
+		return r.get(ctx, n, makeAllowed)
+	}
+	return r.get(ctx, n, makeNot)
+}
+
+// Create returns the topic, and creates it if need be whatever Options.Create says: an administrator asked for it.
+func (r *Topics) Create(ctx context.Context, n Name) (*Topic, error) {
+	return r.get(ctx, n, makeAlways)
+}
+
+// making says whether a load may create the topic.
+type making uint8
+
+const (
+	makeNot     making = iota
+	makeAllowed        // if Options.Create allows it
+	makeAlways
+)
+
+func (r *Topics) get(ctx context.Context, n Name, create making) (*Topic, error) {
 	for {
 		l, err := r.life(n, create)
 		if err != nil {
@@ -83,7 +104,7 @@ func (r *Topics) Get(ctx context.Context, n Name, create bool) (*Topic, error) {
 			return nil, refuse(wire.ServiceNotReady, fault.TopicLoad, "%s: %w", n, ctx.Err())
 		}
 		if l.err != nil {
-			if create && !l.create && errors.Is(l.err, managed.ErrNotFound) {
+			if create > l.create && (l.create == makeAllowed || errors.Is(l.err, managed.ErrNotFound)) {
 				continue // somebody who must not create it asked first
 			}
 			return nil, refusalOf(n, l.err)
@@ -100,7 +121,7 @@ func (r *Topics) Get(ctx context.Context, n Name, create bool) (*Topic, error) {
 }
 
 // life is the topic's present life; its load is begun if there is none.
-func (r *Topics) life(n Name, create bool) (*life, error) {
+func (r *Topics) life(n Name, create making) (*life, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := n.String()
