@@ -9,13 +9,8 @@
 package strobetest
 
 import (
-	"bufio"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"maps"
 	"os"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,70 +90,18 @@ func Run(t testing.TB, h strobe.Handler, m strobe.Message, options ...Option) Re
 	return r
 }
 
-// event is one line of a file of sample events.
-type event struct {
-	Key        *string           `json:"key"`
-	Payload    json.RawMessage   `json:"payload"`
-	Base64     string            `json:"base64"`
-	Null       bool              `json:"null"`
-	Properties map[string]string `json:"properties"`
-	EventTime  time.Time         `json:"eventTime"`
-	Topic      string            `json:"topic"`
-}
-
-// Events reads sample events, one JSON object a line: {"key": "k", "payload": "text", "properties": {…}, "eventTime": "2026-01-02T03:04:05Z"}. A
-// payload that is not a string is taken as the JSON text that stands there; "base64" holds binary payloads; "null": true is a null value. `strobe
-// produce -f` takes the same lines.
+// Events reads sample events: each line of the file is the payload of one message. `strobe produce TOPIC < FILE` sends the same.
 func Events(t testing.TB, file string) []strobe.Message {
 	t.Helper()
-	f, err := os.Open(file)
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	var list []strobe.Message
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 16<<20)
-	for n := 1; lines.Scan(); n++ {
-		if len(lines.Bytes()) == 0 {
-			continue
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			list = append(list, Text(line))
 		}
-		m, err := readEvent(lines.Bytes())
-		if err != nil {
-			t.Fatalf("%s:%d: %v", file, n, err)
-		}
-		list = append(list, m)
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatalf("%s: %v", file, err)
 	}
 	return list
 }
-
-func readEvent(line []byte) (strobe.Message, error) {
-	var e event
-	if err := json.Unmarshal(line, &e); err != nil {
-		return strobe.Message{}, err
-	}
-	m := strobe.Message{Null: e.Null, EventTime: e.EventTime, Topic: e.Topic, Payload: e.Payload}
-	if e.Key != nil {
-		m.Key = []byte(*e.Key)
-	}
-	for _, k := range sortedKeys(e.Properties) {
-		m.Properties = append(m.Properties, strobe.Property{Key: k, Value: e.Properties[k]})
-	}
-	var text string
-	switch {
-	case e.Base64 != "":
-		b, err := base64.StdEncoding.DecodeString(e.Base64)
-		if err != nil {
-			return m, fmt.Errorf("base64: %w", err)
-		}
-		m.Payload = b
-	case json.Unmarshal(e.Payload, &text) == nil:
-		m.Payload = []byte(text)
-	}
-	return m, nil
-}
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
