@@ -68,10 +68,24 @@ func (sc *scanner) apply(h recordHeader, off int64, body []byte) {
 		s.applyLocked(h.kind, body)
 		return
 	}
-	if s.deleted() {
+	if s.deleted() || h.flags&recordSurvivor != 0 && !sc.alive(h.ledger) {
 		return
 	}
 	x.addLocked(s, h.entry, off, h.length)
+}
+
+// alive reports whether a ledger whose entry was copied still exists: the copy may lie behind the ledger's delete in the log.
+func (sc *scanner) alive(ledger int64) bool {
+	for _, a := range sc.log.reg.open {
+		if a.index.deleted(ledger) {
+			return false
+		}
+	}
+	_, known, err := sc.log.table.ledger(ledger)
+	if err != nil {
+		sc.err = err
+	}
+	return known
 }
 
 // applyDamaged enters a record whose body is damaged: an entry is known, so that reading it answers an error and not absence.

@@ -140,16 +140,24 @@ func (m memRuns) items(i int) (runItems, error) {
 	return runItems{data: m.x.run(r)[:r.used], entry: r.first - 1, end: int64(r.base)}, nil
 }
 
-// collect is collect over one ledger of this segment.
-func (x *index) collect(ledger int64, dst []place, first, last int64, limit int) ([]place, int) {
+// collect is collect over one ledger of this segment; deleted says that the ledger was deleted here, and what is older is void.
+func (x *index) collect(ledger int64, dst []place, first, last int64, limit int) (places []place, left int, deleted bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	s := x.ledgers[ledger]
-	if s == nil || s.deleted() {
-		return dst, limit
+	if s == nil {
+		return dst, limit, false
 	}
 	dst, limit, _ = collect(memRuns{x, s}, dst, first, last, limit)
-	return dst, limit
+	return dst, limit, s.deleted()
+}
+
+// deleted reports whether the segment says that the ledger is deleted.
+func (x *index) deleted(ledger int64) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	s := x.ledgers[ledger]
+	return s != nil && s.deleted()
 }
 
 func (s *slot) deleted() bool { return s.control != nil && s.control.deleted }

@@ -1,12 +1,12 @@
 package segment
 
 import (
-	"crypto/rand"
 	"errors"
 	"io"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
@@ -14,6 +14,8 @@ import (
 )
 
 // Log is the store of one bookie in one directory.
+//
+// Lock order: preparing, the registry's, an index's. The queue's, the cache's and the state's are leaves.
 type Log struct {
 	o    Options
 	fs   vfs.FS
@@ -24,40 +26,60 @@ type Log struct {
 	queue     queue
 	writer    *writer
 	completer completer
+	keeper    keeper
+	internal  *survivorsDone
 	state     state
 	metrics   counters
 
-	// mu guards the list, not the segments. Lock order: mu, then an index's mu.
-	mu   sync.RWMutex
-	open []*segment // unsealed, oldest first; the last one is appended to
+	reg         registry
+	table       table
+	cache       cache
+	rowsVersion atomic.Uint64   // changes whenever rows of the table do
+	missing     map[uint64]bool // generations that should be here and are not; set by Open
+
+	preparing  sync.Mutex
+	generation uint64 // of the youngest segment; guarded by preparing
+	wantNext   atomic.Bool
+	wantRoll   atomic.Bool
+
+	started  time.Time
+	markedAt atomic.Int64  // nanoseconds after started: when the keeper was last asked to save the watermark
+	lostUpTo atomic.Uint64 // generation up to which records were lost; 0: none were
+
+	deleteMu sync.Mutex
+	deleted  []int64 // ledgers whose rows the keeper has yet to drop
 
 	goroutines sync.WaitGroup
+	kicks      chan struct{}
 	closing    sync.Once
 	closed     chan struct{}
 	closeErr   error
 }
 
-type counters struct {
-	syncs atomic.Int64
-	bytes atomic.Int64
-}
+// readCache is how many bytes of places are kept for reads.
+const readCache = 8 << 20
 
 // Open opens or creates the log in dir. When it returns, all that was acknowledged is readable, what is readable is durable,
 // and appends are taken. Errors are faults.
 func Open(dir string, o Options) (*Log, error) {
 	o = o.withDefaults()
-	l := &Log{o: o, fs: o.FS, dir: dir, closed: make(chan struct{})}
+	l := &Log{o: o, fs: o.FS, dir: dir, closed: make(chan struct{}), kicks: make(chan struct{}, 1), missing: map[uint64]bool{}, started: time.Now()}
 	l.queue.limit = o.QueueBytes
 	l.queue.wake.L = &l.queue.mu
-	l.completer.log = l
+	l.cache.limit = readCache
+	l.keeper.log = l
+	l.internal = &survivorsDone{}
+	l.internal.cond.L = &l.internal.mu
+	l.reg.sealed = map[uint64]*segment{}
+	l.table.fs, l.table.dir, l.table.log = l.fs, filepath.Join(dir, "table"), o.Log
 	if err := l.acquire(); err != nil {
 		return nil, err
 	}
 	if err := l.recover(); err != nil {
 		l.release()
-		return nil, err
+		return nil, asFault(err)
 	}
-	l.goroutines.Add(2)
+	l.goroutines.Add(3)
 	go func() {
 		defer l.goroutines.Done()
 		l.writer.run()
@@ -66,13 +88,25 @@ func Open(dir string, o Options) (*Log, error) {
 		defer l.goroutines.Done()
 		l.completeAll(l.writer)
 	}()
+	go func() {
+		defer l.goroutines.Done()
+		l.keeper.run()
+	}()
+	l.kick()
 	return l, nil
+}
+
+func asFault(err error) error {
+	if _, ok := fault.Of(err); ok {
+		return err
+	}
+	return fault.SegmentUnusable.New("%w", err)
 }
 
 // acquire makes and locks the directory.
 func (l *Log) acquire() error {
 	if err := l.fs.MkdirAll(l.dir); err != nil {
-		return fault.SegmentUnusable.New("%w", err)
+		return asFault(err)
 	}
 	lock, err := l.fs.Lock(filepath.Join(l.dir, "lock"))
 	var held *vfs.LockedError
@@ -80,7 +114,7 @@ func (l *Log) acquire() error {
 		return fault.SegmentDirectoryInUse.New("%w", err)
 	}
 	if err != nil {
-		return fault.SegmentUnusable.New("%w", err)
+		return asFault(err)
 	}
 	l.lock = lock
 	return nil
@@ -88,44 +122,26 @@ func (l *Log) acquire() error {
 
 // release closes every file.
 func (l *Log) release() error {
-	var first error
-	for _, s := range l.open {
-		if err := s.file.Close(); err != nil && first == nil {
-			first = err
+	err := l.table.close()
+	keep := func(e error) {
+		if err == nil {
+			err = e
 		}
 	}
-	if err := l.lock.Close(); err != nil && first == nil {
-		first = err
+	for _, a := range l.reg.open {
+		keep(a.file.Close())
 	}
-	return first
-}
-
-// begin makes the first segment of a new log.
-func (l *Log) begin() error {
-	if _, err := rand.Read(l.id[:]); err != nil {
-		return fault.SegmentUnusable.New("%w", err)
+	for _, s := range l.reg.sealed {
+		keep(s.file.Close())
 	}
-	s, err := l.create(1)
-	if err != nil {
-		return err
+	for _, s := range l.reg.pool {
+		keep(s.file.Close())
 	}
-	l.open = append(l.open, s)
-	return nil
-}
-
-// create makes a segment whose file and name are durable.
-func (l *Log) create(generation uint64) (*segment, error) {
-	s, err := createSegment(l.fs, l.dir, l.id, generation)
-	if err != nil {
-		return nil, err
+	if l.reg.next != nil {
+		keep(l.reg.next.file.Close())
 	}
-	if l.o.mutant != mutantNoDirSync {
-		if err := l.fs.SyncDir(l.dir); err != nil {
-			s.file.Close()
-			return nil, err
-		}
-	}
-	return s, nil
+	keep(l.lock.Close())
+	return err
 }
 
 // Append queues records in order; see bookie.Store.
@@ -138,16 +154,22 @@ func (l *Log) Append(records []*bk.Record) {
 	for _, r := range rejected {
 		r.Err = bk.ErrClosed
 	}
-	go func() {
-		p := completer{log: l}
-		p.deliver(rejected)
-	}()
+	go new(completer).deliver(rejected)
 }
 
 // survivor reports whether the log itself appends the record again.
-func (l *Log) survivor(*bk.Record) bool { return false }
+func (l *Log) survivor(r *bk.Record) bool { return r.Done == bk.RecordsDone(l.internal) }
 
-// Close drains what is queued, syncs and joins. Later appends complete with bk.ErrClosed. Idempotent.
+func (l *Log) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close completes what is queued, joins, and closes the files. Later appends complete with bk.ErrClosed. Idempotent.
 func (l *Log) Close() error {
 	l.closing.Do(func() {
 		close(l.closed)

@@ -1,8 +1,8 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/strobemq/strobe/storage/bk"
@@ -15,16 +15,23 @@ const (
 	maxSkip = 4 << 10
 )
 
-// part is entries of one ledger that lie in one segment.
-type part struct {
-	seg    *segment
-	places []place
+// reading is one Read on its way: which entries lie where.
+type reading struct {
+	log      *Log
+	ledger   int64
+	open     []*active  // newest last, with references
+	sealed   []*segment // with references
+	rows     []row
+	hasRows  bool
+	parts    []part
+	places   []place
+	maxBytes int
 }
 
-type reading struct {
-	parts  []part
-	places []place
-	n      int
+// part is places[from:to], which lie in one segment.
+type part struct {
+	seg      *segment
+	from, to int
 }
 
 var readings = sync.Pool{New: func() any { return new(reading) }}
@@ -34,65 +41,144 @@ func (l *Log) Read(ledger, first, last int64, maxBytes int) ([]bk.Entry, error) 
 	if ledger < 0 || first < 0 || last < first {
 		return nil, bk.ErrBadRequest
 	}
+	if l.isClosed() {
+		return nil, bk.ErrClosed
+	}
 	r := readings.Get().(*reading)
-	defer func() {
-		clear(r.parts)
-		r.parts, r.places, r.n = r.parts[:0], r.places[:0], 0
-		readings.Put(r)
-	}()
-	release := l.locate(r, ledger, first, last, maxBytes)
-	defer release()
-	if r.n == 0 {
+	r.log, r.ledger, r.maxBytes = l, ledger, maxBytes
+	defer r.release()
+	if err := r.locate(first, last); err != nil {
+		return nil, l.readError(ledger, first, err)
+	}
+	if len(r.places) == 0 {
 		return nil, l.absent(ledger)
 	}
-	out := make([]bk.Entry, 0, r.n)
+	out := make([]bk.Entry, 0, len(r.places))
 	for _, p := range r.parts {
 		var err error
-		if out, err = p.seg.read(out, ledger, p.places); err != nil {
-			if len(out) > 0 {
-				break
+		if out, err = p.seg.read(out, ledger, r.places[p.from:p.to]); err != nil {
+			if e := l.readError(ledger, first+int64(len(out)), err); len(out) == 0 {
+				return nil, e
 			}
-			return nil, fmt.Errorf("ledger %d entry %d: %w", ledger, first, bk.ErrIO)
+			break
 		}
 	}
 	return out, nil
 }
 
-// locate finds the segments and places of the entries.
-func (l *Log) locate(r *reading, ledger, first, last int64, maxBytes int) (release func()) {
-	l.mu.RLock()
-	open := l.open
-	l.mu.RUnlock()
-	for e := first; e <= last && (maxBytes > 0 || r.n == 0); {
-		at := len(r.places)
-		limit := maxBytes
-		if r.n > 0 && limit <= 0 {
-			break
-		}
-		for i := len(open) - 1; i >= 0; i-- {
-			var left int
-			r.places, left = open[i].index.collect(ledger, r.places, e, last, limit)
-			if n := len(r.places) - at; n > 0 {
-				r.parts = append(r.parts, part{open[i], r.places[at:]})
-				e += int64(n)
-				r.n += n
-				maxBytes = left
-				break
-			}
-		}
-		if len(r.places) == at {
-			break
-		}
+// readError notes damage and is what the caller of a read gets.
+func (l *Log) readError(ledger, entry int64, err error) error {
+	if l.isClosed() {
+		return bk.ErrClosed
 	}
-	return func() {}
+	var bad *damageError
+	if errors.As(err, &bad) {
+		l.damaged(bad.damage)
+	}
+	return fmt.Errorf("ledger %d entry %d: %w: %w", ledger, entry, bk.ErrIO, err)
 }
 
-// absent is the error for an entry that is not here.
-func (l *Log) absent(ledger int64) error {
-	if _, err := l.Ledger(ledger); err != nil {
-		return err
+func (r *reading) release() {
+	for _, a := range r.open {
+		r.log.releaseSegment(a.segment)
 	}
-	return bk.ErrNoEntry
+	for _, s := range r.sealed {
+		r.log.releaseSegment(s)
+	}
+	clear(r.open)
+	clear(r.sealed)
+	clear(r.parts)
+	*r = reading{open: r.open[:0], sealed: r.sealed[:0], parts: r.parts[:0], places: r.places[:0]}
+	readings.Put(r)
+}
+
+// locate finds the places of first, first+1, … as far as they are here without a gap and fit maxBytes. An error after the first
+// entry ends the list there.
+func (r *reading) locate(first, last int64) error {
+	r.open = r.log.reg.openSegments(r.open)
+	for e := first; e <= last && (r.maxBytes > 0 || e == first); {
+		n, err := r.more(e, last)
+		if err != nil && e == first {
+			return err
+		}
+		if n == 0 || err != nil {
+			return nil
+		}
+		e += int64(n)
+	}
+	return nil
+}
+
+// more appends the places from entry e on that lie in the newest segment that has e.
+func (r *reading) more(e, last int64) (int, error) {
+	at := len(r.places)
+	for i := len(r.open) - 1; i >= 0; i-- {
+		a := r.open[i]
+		places, left, deleted := a.index.collect(r.ledger, r.places, e, last, r.maxBytes)
+		if len(places) > at {
+			return r.took(a.segment, places, left), nil
+		}
+		if deleted {
+			return 0, nil
+		}
+	}
+	if !r.hasRows {
+		var err error
+		if r.rows, err = r.log.rows(r.ledger); err != nil {
+			return 0, err
+		}
+		r.hasRows = true
+	}
+	for i := len(r.rows) - 1; i >= 0; i-- {
+		row := r.rows[i]
+		if row.count == 0 || e < row.first || e > row.last {
+			continue
+		}
+		s, err := r.segment(row.generation)
+		if s == nil {
+			if err != nil {
+				return 0, err
+			}
+			continue
+		}
+		runs, err := r.log.runs(s, r.ledger, row)
+		if err != nil {
+			return 0, err
+		}
+		places, left, err := collect(runs, r.places, e, last, r.maxBytes)
+		if len(places) > at {
+			return r.took(s, places, left), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+func (r *reading) took(s *segment, places []place, left int) int {
+	n := len(places) - len(r.places)
+	r.parts = append(r.parts, part{s, len(r.places), len(places)})
+	r.places, r.maxBytes = places, left
+	return n
+}
+
+// segment returns a sealed segment that is kept until release. It is nil when the segment was freed, which leaves newer rows of
+// the same entries, and an error when its file is lost.
+func (r *reading) segment(generation uint64) (*segment, error) {
+	for _, s := range r.sealed {
+		if s.generation == generation {
+			return s, nil
+		}
+	}
+	if s := r.log.reg.sealedSegment(generation); s != nil {
+		r.sealed = append(r.sealed, s)
+		return s, nil
+	}
+	if r.log.missing[generation] {
+		return nil, fmt.Errorf("segment %016x is missing", generation)
+	}
+	return nil, nil
 }
 
 // read appends the entries at places, which ascend, to out. Neighbours are read together.
@@ -118,10 +204,7 @@ func (s *segment) readSpan(out []bk.Entry, ledger int64, places []place) ([]bk.E
 	slab := bk.NewSlab(size)
 	defer slab.Release()
 	b := slab.Bytes()[:size]
-	if n, err := s.file.ReadAt(b, from); n < size {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := s.readFull(b, from); err != nil {
 		return out, err
 	}
 	for _, p := range places {
@@ -134,11 +217,4 @@ func (s *segment) readSpan(out []bk.Entry, ledger int64, places []place) ([]bk.E
 		out = append(out, bk.Entry{Ledger: ledger, Entry: p.entry, Payload: slab.Buf(at+recordHeaderSize, at+recordHeaderSize+p.length)})
 	}
 	return out, nil
-}
-
-// damageError is a record that was durable and does not verify any more.
-type damageError struct{ damage }
-
-func (e *damageError) Error() string {
-	return fmt.Sprintf("segment %016x: bytes %d to %d do not verify", e.generation, e.from, e.to)
 }

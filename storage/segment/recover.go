@@ -1,74 +1,398 @@
 package segment
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/strobemq/strobe/internal/fault"
 )
 
+// recovery is one start: what the directory holds, and in what state the last life left it.
+type recovery struct {
+	log    *Log
+	found  []*found // segments by generation
+	spare  []*segment
+	failed mark // a sync that failed in the last life
+	marked mark // the watermark
+	lost   []string
+}
+
+// found is one segment of the directory.
+type found struct {
+	seg    *segment
+	seal   *seal // nil: not sealed
+	intact bool  // the header verifies
+}
+
 // recover finds out what the directory holds and readies the writer behind it.
 func (l *Log) recover() error {
-	if err := l.openSegments(); err != nil {
-		return err
-	}
-	if len(l.open) == 0 {
-		if err := l.begin(); err != nil {
+	r := &recovery{log: l}
+	for _, step := range []func() error{r.notes, r.files, r.begin, r.openTable, r.reconcile, r.scan, r.losses, r.resume} {
+		if err := step(); err != nil {
+			r.abandon()
 			return err
 		}
 	}
-	prev := link{known: l.open[0].generation == 1}
-	for _, s := range l.open {
-		found, err := l.scan(s, prev)
-		if err != nil {
-			return fault.SegmentUnusable.New("%w", err)
-		}
-		prev = found.last
+	return nil
+}
+
+// abandon closes the files after an error.
+func (r *recovery) abandon() {
+	for _, f := range r.found {
+		f.seg.file.Close()
 	}
-	last := l.open[len(l.open)-1]
+	for _, s := range r.spare {
+		s.file.Close()
+	}
+}
+
+// notes reads the small files and the watermark.
+func (r *recovery) notes() (err error) {
+	l := r.log
+	if err := l.readLimbo(); err != nil {
+		return err
+	}
+	if err := l.readQuarantine(); err != nil {
+		return err
+	}
+	if r.failed, err = l.readFailure(); err != nil {
+		return err
+	}
+	r.marked, err = l.loadMark()
+	l.keeper.marked = r.marked
+	return err
+}
+
+// begin makes the first segment of a log that has none.
+func (r *recovery) begin() error {
+	l := r.log
+	for _, f := range r.found {
+		l.generation = max(l.generation, f.seg.generation)
+	}
+	l.generation = max(l.generation, r.marked.generation)
+	if l.id == (logID{}) {
+		if _, err := rand.Read(l.id[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openTable opens the table, if there is one, or gets ready to rebuild it from the footers.
+func (r *recovery) openTable() error {
+	l := r.log
+	had := l.table.exists()
+	if had {
+		err := l.table.open(l.id)
+		if errors.Is(err, errTableVersion) {
+			return fault.SegmentUnknownFormat.New("%s: %w", l.table.dir, err)
+		}
+		if err == nil {
+			return nil
+		}
+		l.o.Log.Warn("table is rebuilt from the segments", "err", err)
+		if err := l.table.discard(); err != nil {
+			return err
+		}
+	}
+	// What recycled segments said of ledgers was in the table alone.
+	for i, f := range r.found {
+		if f.seal != nil && f.seg.generation != uint64(i+1) {
+			r.lost = append(r.lost, "the table is gone and segments were recycled")
+			break
+		}
+	}
+	return nil
+}
+
+// reconcile brings table and files together: sealed segments that the table lacks are entered from their footers.
+func (r *recovery) reconcile() error {
+	l := r.log
+	rows, err := l.table.segments()
+	if err != nil {
+		return err
+	}
+	here := map[uint64]bool{}
+	recycled := map[uint64]bool{}
+	entered := false
+	for _, f := range r.found {
+		s := f.seg
+		here[s.generation] = true
+		recycled[s.recycled] = true
+		if f.seal == nil {
+			_, s.entered = rows[s.generation]
+			continue
+		}
+		if row, ok := rows[s.generation]; ok {
+			s.live, s.total = row.live, row.total
+			l.reg.sealed[s.generation] = s
+			continue
+		}
+		l.reg.sealed[s.generation] = s // for the living bytes that entering later ones takes off
+		if err := l.keeper.enterFooter(s, *f.seal); errors.Is(err, errFooter) {
+			l.o.Log.Warn("footer is written again", "segment", s.name)
+			delete(l.reg.sealed, s.generation)
+			f.seal = nil
+		} else if err != nil {
+			return err
+		} else {
+			entered = true
+		}
+	}
+	for g, row := range rows {
+		switch {
+		case here[g]:
+		case row.live > 0 && !recycled[g]:
+			l.missing[g] = true
+			r.lost = append(r.lost, segmentName(g)+" is missing")
+		default:
+			l.keeper.gone = append(l.keeper.gone, g)
+		}
+	}
+	if entered {
+		return l.table.flush()
+	}
+	return nil
+}
+
+// enterFooter enters a sealed segment from its footer.
+func (k *keeper) enterFooter(s *segment, sl seal) error {
+	var all []entering
+	err := s.readFooter(sl, func(p *piece, row row) error {
+		c := p.control
+		e := entering{ledger: p.ledger, row: row}
+		if c.key != nil || c.lac != nil || c.fenced || c.deleted || c.damaged {
+			e.control = &c
+		}
+		all = append(all, e)
+		if c.deleted {
+			k.log.deleted = append(k.log.deleted, p.ledger)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	i := 0
+	if err := k.enterAll(s, func() (entering, bool) {
+		if i == len(all) {
+			return entering{}, false
+		}
+		i++
+		return all[i-1], true
+	}); err != nil {
+		return err
+	}
+	return k.deletes()
+}
+
+// scan rebuilds the indexes of the unsealed segments.
+func (r *recovery) scan() error {
+	l := r.log
+	prev := link{known: true} // what group number 1 follows
+	for i, f := range r.found {
+		if i == 0 && f.seg.generation != 1 || i > 0 && f.seg.generation != r.found[i-1].seg.generation+1 {
+			prev.known = false
+		}
+		if f.seal != nil {
+			f.seg.end.Store(f.seal.end)
+			prev = link{known: true, number: f.seal.lastGroup, sum: f.seal.lastGroupSum}
+			continue
+		}
+		a := &active{segment: f.seg, index: newIndex()}
+		out, err := r.scanOne(a, prev)
+		if err != nil {
+			return err
+		}
+		l.reg.open = append(l.reg.open, a)
+		prev, a.last = out.last, out.last
+		for _, d := range out.damage {
+			l.damaged(d)
+		}
+		if out.lost {
+			r.lost = append(r.lost, fmt.Sprintf("records of %s cannot be read", segmentName(a.generation)))
+		}
+		if !f.intact {
+			l.damaged(damage{a.generation, 0, groupsAt})
+		}
+		l.enqueueDeleted(a)
+	}
+	return nil
+}
+
+// scanOne scans one unsealed segment. Its first group must follow the last one of the segment before: if it does not, the end of that one is gone.
+func (r *recovery) scanOne(a *active, prev link) (scanned, error) {
+	l := r.log
+	size, err := a.file.Size()
+	if err != nil {
+		return scanned{}, err
+	}
+	if r.failed.generation == a.generation {
+		size = min(size, r.failed.synced)
+	}
+	out, err := l.scan(a, prev, size)
+	if err != nil || out.groups > 0 || !prev.known {
+		return out, err
+	}
+	out, err = l.scan(a, link{}, size)
+	if err == nil && out.groups > 0 {
+		r.lost = append(r.lost, fmt.Sprintf("the end of the segment before %s is gone", segmentName(a.generation)))
+	} else {
+		out.last = prev
+	}
+	return out, err
+}
+
+// enqueueDeleted has the keeper drop the rows of ledgers whose deletes the table may not have seen.
+func (l *Log) enqueueDeleted(a *active) {
+	for id, s := range a.index.ledgers {
+		if s.deleted() {
+			l.deleted = append(l.deleted, id)
+		}
+	}
+}
+
+// losses compares the log with the watermark and puts what is known of losses on record before anything is answered.
+func (r *recovery) losses() error {
+	l := r.log
+	if end := r.endOf(r.marked.generation); end.before(r.marked) {
+		r.lost = append(r.lost, fmt.Sprintf("the log ends in segment %d at %d, but was durable up to segment %d at %d", end.generation, end.synced, r.marked.generation, r.marked.synced))
+	}
+	if len(r.lost) > 0 {
+		return l.lost(max(l.generation, 1), r.lost[0])
+	}
+	return nil
+}
+
+// endOf is the end of the segment of that generation if it is here, otherwise of the youngest one.
+func (r *recovery) endOf(generation uint64) mark {
+	end := mark{}
+	for _, f := range r.found {
+		end = mark{f.seg.generation, f.seg.end.Load()}
+		if f.seg.generation == generation {
+			break
+		}
+	}
+	return end
+}
+
+// resume readies the last segment, or a new one, for the writer.
+func (r *recovery) resume() error {
+	l := r.log
+	l.writer = newWriter(l)
+	l.reg.pool = append(l.reg.pool, r.spare...)
+	r.spare = nil
+	n := len(l.reg.open)
+	// A segment that was made ready and never used is the next one.
+	if n > 1 && l.reg.open[n-1].end.Load() == groupsAt {
+		n--
+		unused := l.reg.open[n].segment
+		l.reg.open = l.reg.open[:n]
+		if len(r.lost) == 0 {
+			l.reg.next = unused
+		} else {
+			l.reg.pool = append(l.reg.pool, unused)
+		}
+	}
+	if n == 0 {
+		if f := len(r.found); f > 0 {
+			sl := r.found[f-1].seal
+			l.writer.number, l.writer.previous = sl.lastGroup, sl.lastGroupSum
+		}
+		return r.fresh()
+	}
+	last := l.reg.open[n-1]
 	// What the scan found may never have been synced (a killed process leaves it in the page cache) and is served from now on.
 	if err := last.file.Sync(); err != nil {
 		return fault.SegmentDeviceFailed.New("sync %s: %w", last.name, err)
 	}
-	l.writer = newWriter(l)
 	l.writer.open(last, last.end.Load())
-	l.writer.number, l.writer.previous = prev.number, prev.sum
+	l.writer.number, l.writer.previous = last.last.number, last.last.sum
+	l.completer.seg = last
+	for _, a := range l.reg.open[:n-1] {
+		a.final.Store(true)
+	}
+	if r.failed.generation > 0 || len(r.lost) > 0 || len(l.state.damage) > 0 {
+		last.final.Store(true)
+		return r.fresh()
+	}
 	return nil
 }
 
-// openSegments opens every segment file, oldest first.
-func (l *Log) openSegments() error {
+// fresh begins a new segment: what came before is not continued.
+func (r *recovery) fresh() error {
+	l := r.log
+	if err := l.writer.roll(); err != nil {
+		return err
+	}
+	l.completer.seg = l.writer.seg
+	if r.failed.generation == 0 {
+		return nil
+	}
+	for _, a := range l.reg.open {
+		if a.generation == r.failed.generation {
+			l.keeper.distrusted = a.generation
+			return nil
+		}
+	}
+	return l.clearFailure()
+}
+
+// files opens every segment file of the directory.
+func (r *recovery) files() error {
+	l := r.log
 	names, err := l.fs.List(l.dir)
 	if err != nil {
-		return fault.SegmentUnusable.New("%w", err)
+		return err
 	}
+	var unclear []*segment
 	for _, name := range names {
 		generation, ok := generationOf(name)
 		if !ok {
+			if filepath.Ext(name) == ".tmp" {
+				_ = l.fs.Remove(filepath.Join(l.dir, name))
+			}
 			continue
 		}
-		s, err := l.openSegment(filepath.Join(l.dir, name), generation)
+		s, err := r.file(filepath.Join(l.dir, name), generation)
 		if err != nil {
 			return err
 		}
 		if s != nil {
-			l.open = append(l.open, s)
+			unclear = append(unclear, s)
 		}
 	}
+	for _, s := range unclear {
+		if err := r.unclear(s); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(r.found, func(a, b *found) int { return int(int64(a.seg.generation) - int64(b.seg.generation)) })
 	return nil
 }
 
-// openSegment opens a segment file; nil without an error when the file holds no segment of that generation.
-func (l *Log) openSegment(name string, generation uint64) (*segment, error) {
+// file opens one segment file and puts it into found or spare; one whose header does not verify is returned.
+func (r *recovery) file(name string, generation uint64) (*segment, error) {
+	l := r.log
 	f, err := l.fs.Open(name)
 	if err != nil {
-		return nil, fault.SegmentUnusable.New("%w", err)
+		return nil, err
 	}
-	b := make([]byte, headerSize)
-	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+	size, err := f.Size()
+	if err != nil {
 		f.Close()
-		return nil, fault.SegmentUnusable.New("%w", err)
+		return nil, err
+	}
+	b := make([]byte, sealAt+sealSize)
+	if n, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+		f.Close()
+		return nil, err
+	} else {
+		b = b[:n]
 	}
 	h, err := decodeHeader(b)
 	var version versionError
@@ -76,19 +400,70 @@ func (l *Log) openSegment(name string, generation uint64) (*segment, error) {
 		f.Close()
 		return nil, fault.SegmentUnknownFormat.New("%s: %w", name, err)
 	}
-	if err != nil || h.generation != generation {
-		return nil, f.Close()
+	if err != nil {
+		s := newSegment(header{generation: generation}, l.dir, f, size)
+		return s, nil
 	}
 	if l.id == (logID{}) {
 		l.id = h.id
-	} else if l.id != h.id {
+	}
+	if l.id != h.id {
 		f.Close()
 		return nil, fault.SegmentForeignFile.New("%s", name)
 	}
-	size, err := f.Size()
-	if err != nil {
-		f.Close()
-		return nil, fault.SegmentUnusable.New("%w", err)
+	s := newSegment(h, l.dir, f, size)
+	s.name = name
+	if h.generation != generation {
+		// Renamed to be used again when the power went; dead either way.
+		s.generation = min(h.generation, generation)
+		l.generation = max(l.generation, generation, h.generation)
+		r.spare = append(r.spare, s)
+		return nil, nil
 	}
-	return &segment{header: h, seed: newSeed(h.id, generation), name: name, file: f, disk: size, index: newIndex()}, nil
+	r.found = append(r.found, &found{seg: s, seal: r.sealOf(s, b), intact: true})
+	return nil, nil
+}
+
+// sealOf returns the seal of a segment, nil if it has none or its footer lies in a damaged range.
+func (r *recovery) sealOf(s *segment, b []byte) *seal {
+	if len(b) < sealAt+sealSize {
+		return nil
+	}
+	sl, err := decodeSeal(b[sealAt:], s.seed)
+	if err != nil || sl.generation != s.generation {
+		return nil
+	}
+	for _, d := range r.log.state.damage {
+		if d.generation == s.generation && d.from >= sl.footerAt {
+			return nil
+		}
+	}
+	return &sl
+}
+
+// unclear decides about a file whose header does not verify: a file that was being made when the power went has no groups, anything else is damage.
+func (r *recovery) unclear(s *segment) error {
+	l := r.log
+	l.generation = max(l.generation, s.generation)
+	if s.disk <= groupsAt {
+		r.spare = append(r.spare, s)
+		return nil
+	}
+	s.id = l.id
+	s.seed = newSeed(l.id, s.generation)
+	sc := &scanner{log: l, seg: &active{segment: s}, win: window{file: s.file, size: s.disk}}
+	g, err := sc.findGroup(groupsAt, s.disk)
+	if err != nil {
+		return err
+	}
+	switch {
+	case g != nil:
+		r.found = append(r.found, &found{seg: s})
+	case l.id == (logID{}):
+		r.lost = append(r.lost, "the header of "+segmentName(s.generation)+" is damaged")
+		s.file.Close()
+	default:
+		r.spare = append(r.spare, s)
+	}
+	return nil
 }

@@ -3,16 +3,24 @@ package segment
 // roll begins the next segment. Everything in the one before is durable: a commit syncs before the next is written.
 func (w *writer) roll() error {
 	l := w.log
-	s, err := l.create(w.seg.generation + 1)
-	if err != nil {
-		return err
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.reg.mu.Lock()
+	s := l.reg.next
+	l.reg.next = nil
+	l.reg.mu.Unlock()
+	if s == nil {
+		var err error
+		if s, err = l.prepare(); err != nil {
+			return err
+		}
 	}
-	l.mu.Lock()
-	l.open = append(l.open, s)
-	l.mu.Unlock()
-	w.open(s, groupsAt)
+	if w.seg != nil {
+		w.seg.last = link{known: true, number: w.number, sum: w.previous}
+	}
+	a := &active{segment: s, index: newIndex()}
+	l.reg.add(a)
+	w.open(a, groupsAt)
+	l.kick()
 	return nil
 }
-
-// failed is why a segment could not be begun.
-func (l *Log) failed(err error) error { return l.writeFailed(l.writer.seg, err) }

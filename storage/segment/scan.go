@@ -49,12 +49,6 @@ func (k link) admits(g *groupHeader) bool {
 	return !k.known || g.number == k.number+1 && g.previous == k.sum
 }
 
-// damage is a range of a segment whose bytes do not verify although they were durable.
-type damage struct {
-	generation uint64
-	from, to   int64
-}
-
 // scanned is what a scan of an unsealed segment found.
 type scanned struct {
 	end    int64
@@ -67,17 +61,14 @@ type scanned struct {
 // scanner rebuilds the index of an unsealed segment: from its index blocks, then from the records behind the last of them.
 type scanner struct {
 	log *Log
-	seg *segment
+	seg *active
 	win window
 	out scanned
+	err error // of the table
 }
 
-// scan enters what the segment holds into its index. prev is the last group of the segment before.
-func (l *Log) scan(seg *segment, prev link) (scanned, error) {
-	size, err := seg.file.Size()
-	if err != nil {
-		return scanned{}, err
-	}
+// scan enters what the first size bytes of the segment hold into its index. prev is the last group of the segment before.
+func (l *Log) scan(seg *active, prev link, size int64) (scanned, error) {
 	sc := &scanner{log: l, seg: seg, win: window{file: seg.file, size: size}, out: scanned{end: groupsAt, last: prev}}
 	if err := sc.indexBlocks(); err != nil {
 		return scanned{}, err
@@ -86,7 +77,7 @@ func (l *Log) scan(seg *segment, prev link) (scanned, error) {
 		return scanned{}, err
 	}
 	seg.end.Store(sc.out.end)
-	return sc.out, nil
+	return sc.out, sc.err
 }
 
 // indexBlocks reads the index blocks in order. Each proves that all before it was durable when it was written.

@@ -18,8 +18,22 @@ type segment struct {
 	file vfs.File
 	disk int64 // bytes of the file when this lap began: writing them takes no more disk
 
-	end   atomic.Int64 // how far its groups are durable
-	index *index       // nil once the footer serves instead
+	end  atomic.Int64 // how far its groups are durable
+	refs atomic.Int32 // the registry's one and those of readers; at 0 the file may be recycled
+
+	// Of a sealed segment, the keeper's: bytes of records that somebody may still ask for, and of all.
+	live    int64
+	total   int64
+	stuck   bool // holds damage, so that its survivors cannot be copied
+	entered bool // the table has had its rows before; its footer was damaged and is written again
+}
+
+// active is a segment without a footer: the one that is appended to, and those that wait to be sealed.
+type active struct {
+	*segment
+	index *index
+	last  link        // its last group, once final
+	final atomic.Bool // nothing will be added, and all of it is in the index
 }
 
 func segmentName(generation uint64) string { return fmt.Sprintf("%016x.seg", generation) }
@@ -34,20 +48,11 @@ func generationOf(name string) (uint64, bool) {
 	return g, err == nil && g > 0
 }
 
-// createSegment makes the file of the next generation and its header durable; the caller syncs the directory.
-func createSegment(fs vfs.FS, dir string, id logID, generation uint64) (*segment, error) {
-	s := &segment{header: header{generation: generation, id: id}, seed: newSeed(id, generation), index: newIndex()}
-	s.name = filepath.Join(dir, segmentName(generation))
-	f, err := fs.Create(s.name)
-	if err != nil {
-		return nil, err
-	}
-	s.file = f
-	if err := s.writeHeader(); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return s, nil
+func newSegment(h header, dir string, f vfs.File, disk int64) *segment {
+	s := &segment{header: h, seed: newSeed(h.id, h.generation), name: filepath.Join(dir, segmentName(h.generation)), file: f, disk: disk}
+	s.refs.Store(1)
+	s.end.Store(groupsAt)
+	return s
 }
 
 // writeHeader begins the generation: the page of header and seal is overwritten whole.
@@ -57,9 +62,5 @@ func (s *segment) writeHeader() error {
 	if _, err := s.file.WriteAt(page, 0); err != nil {
 		return err
 	}
-	if err := s.file.Sync(); err != nil {
-		return err
-	}
-	s.end.Store(groupsAt)
-	return nil
+	return s.file.Sync()
 }

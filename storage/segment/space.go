@@ -1,10 +1,113 @@
 package segment
 
-import "github.com/strobemq/strobe/internal/fault"
+import (
+	"fmt"
+	"path/filepath"
+	"syscall"
+
+	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/storage/vfs"
+)
+
+// Half of the reserve is free space that entries leave alone, the other half is a file that holds space against other users of
+// the disk. When the disk is full all the same, the file is given up, and fences, deletes and tables live on what that frees.
+
+// spaceStep is at most how many new bytes are written between two looks at the free space.
+const spaceStep = 16 << 20
 
 // diskFull refuses entries until there is space again.
 func (l *Log) diskFull(err error) error {
 	f := fault.SegmentDiskFull.New("%s: %w", l.dir, err)
-	l.state.set(func(s *state) { s.full = f })
+	first := false
+	l.state.change(func(s *state) {
+		first = s.full == nil
+		s.full = f
+	})
+	if first {
+		l.o.Log.Warn("entries refused", "err", f)
+	}
+	l.kick()
 	return f
+}
+
+// room reports whether n more bytes may be written to the current segment.
+func (w *writer) room(n int64) bool {
+	grow := w.pos + n - w.seg.disk
+	if grow <= 0 {
+		return true // the file has been written once before
+	}
+	if w.budget -= min(grow, n); w.budget >= 0 {
+		return true
+	}
+	l := w.log
+	free, err := l.fs.Free(l.dir)
+	if err != nil {
+		return true // the write will tell
+	}
+	left := free - l.o.ReserveBytes/2
+	if left < n {
+		w.budget = 0
+		l.diskFull(fmt.Errorf("%d bytes left: %w", free, syscall.ENOSPC))
+		return false
+	}
+	w.budget = min(left/4, spaceStep)
+	return true
+}
+
+func (k *keeper) ballastFile() string { return filepath.Join(k.log.dir, "reserve") }
+
+// space gives up or restores the reserve, and takes entries again once there is room.
+func (k *keeper) space() error {
+	l := k.log
+	if l.o.ReserveBytes == 0 && l.full() == nil {
+		return nil
+	}
+	free, err := l.fs.Free(l.dir)
+	if err != nil {
+		return err
+	}
+	half := l.o.ReserveBytes / 2
+	if l.full() == nil {
+		if free > 2*l.o.ReserveBytes+spaceStep && l.metrics.bytes.Load() > 1<<20 {
+			return k.makeBallast(half)
+		}
+		return nil
+	}
+	if free < half/2 {
+		k.dropBallast()
+	}
+	l.reg.mu.RLock()
+	recycled := len(l.reg.pool) > 0
+	l.reg.mu.RUnlock()
+	if enough := half + half/2 + min(l.o.SegmentBytes/8, spaceStep); !recycled && free < enough {
+		return nil
+	}
+	if recycled {
+		l.wantRoll.Store(true) // a file that was written before takes no more disk
+	}
+	l.state.change(func(s *state) { s.full = nil })
+	l.o.Log.Info("entries taken again", "free", free)
+	return nil
+}
+
+func (k *keeper) makeBallast(size int64) error {
+	if k.ballasted {
+		return nil
+	}
+	f, err := k.log.fs.Create(k.ballastFile())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if a, ok := f.(vfs.Allocator); ok {
+		err = a.Allocate(size)
+	}
+	k.ballasted = err == nil
+	return err
+}
+
+func (k *keeper) dropBallast() {
+	if err := k.log.fs.Remove(k.ballastFile()); err == nil {
+		k.ballasted = false
+	}
 }

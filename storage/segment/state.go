@@ -17,22 +17,29 @@ type state struct {
 
 	mu      sync.Mutex
 	failed  error // sticky
-	damaged error
-	lost    error
+	failure mark  // how far the log was durable when it failed
 	full    error
+	damage  []damage // ranges set aside
+	unsaved bool     // damage differs from the file
 }
 
 func (l *Log) dead() bool { return l.state.dead.Load() }
 
 func (l *Log) refusing() bool { return l.state.refusing.Load() }
 
-// set changes one reason and derives the flags.
-func (s *state) set(change func(s *state)) {
+func (l *Log) full() error {
+	l.state.mu.Lock()
+	defer l.state.mu.Unlock()
+	return l.state.full
+}
+
+// change changes the reasons and derives the flags.
+func (s *state) change(fn func(s *state)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	change(s)
+	fn(s)
 	s.dead.Store(s.failed != nil)
-	s.refusing.Store(s.failed != nil || s.damaged != nil || s.full != nil)
+	s.refusing.Store(s.failed != nil || s.full != nil || len(s.damage) > 0)
 }
 
 // ReadOnly is nil, or why no more entries are taken: a fault.
@@ -43,22 +50,24 @@ func (l *Log) ReadOnly() error {
 	switch {
 	case s.failed != nil:
 		return s.failed
-	case s.damaged != nil:
-		return s.damaged
-	default:
-		return s.full
+	case len(s.damage) > 0:
+		d := s.damage[0]
+		return fault.SegmentDamaged.New("%s: bytes %d to %d, %d ranges in all", filepath.Join(l.dir, segmentName(d.generation)), d.from, d.to, len(s.damage))
 	}
+	return s.full
 }
 
 // fail ends writing for the life of this Log.
 func (l *Log) fail(op string, seg *segment, err error) error {
-	f := fault.SegmentDeviceFailed.New("%s %s at %d: %w", op, filepath.Base(seg.name), seg.end.Load(), err)
-	l.state.set(func(s *state) {
+	f := fault.SegmentDeviceFailed.New("%s %s, durable up to %d: %w", op, filepath.Base(seg.name), seg.end.Load(), err)
+	l.state.change(func(s *state) {
 		if s.failed == nil {
 			s.failed = f
+			s.failure = mark{generation: seg.generation, synced: seg.end.Load()}
 		}
 	})
 	l.o.Log.Error("log stopped", "err", f)
+	l.kick()
 	return f
 }
 

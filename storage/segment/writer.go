@@ -9,7 +9,7 @@ import (
 
 // commit is what one sync makes durable, on its way from the writer to the completing goroutine. Two of them go round.
 type commit struct {
-	seg     *segment
+	seg     *active
 	records []*bk.Record
 	offs    []int64 // of each record's header; 0: not written, Err says why
 	end     int64
@@ -19,13 +19,15 @@ type commit struct {
 // writer owns the end of the log: one goroutine that drains the queue, writes a group, syncs, and hands over.
 type writer struct {
 	log      *Log
-	seg      *segment
+	seg      *active
 	pos      int64  // where the next group goes; everything before is synced
 	number   uint64 // of the last group
 	previous uint32 // checksum of its header
 	indexAt  int64  // the next index block goes in front of the first group behind this
 	builder  indexBuilder
+	halfway  bool // the next segment was asked for
 	buf      []byte
+	budget   int64 // new bytes that may be written before the next look at the free space
 
 	free chan *commit
 	full chan *commit
@@ -39,10 +41,11 @@ func newWriter(l *Log) *writer {
 }
 
 // open makes s the segment that is appended to, at pos.
-func (w *writer) open(s *segment, pos int64) {
+func (w *writer) open(s *active, pos int64) {
 	w.seg, w.pos = s, pos
 	w.indexAt = (pos/w.log.o.indexBytes + 1) * w.log.o.indexBytes
 	w.builder.reset(pos)
+	w.halfway = false
 }
 
 func (w *writer) run() {
@@ -64,16 +67,18 @@ func (w *writer) commit(c *commit) {
 	c.offs = c.offs[:0]
 	c.bytes = 0
 	length, written := w.admit(c)
+	if written > 0 && (w.pos+groupHeaderSize+length > w.log.o.SegmentBytes && w.pos > groupsAt || w.log.wantRoll.CompareAndSwap(true, false)) {
+		if err := w.roll(); err != nil {
+			w.refuse(c, w.log.writeFailed(w.seg.segment, err))
+			written = 0
+		}
+	}
+	if written > 0 && !w.room(groupHeaderSize+length) {
+		length, written = w.withdraw(c)
+	}
 	if written == 0 {
 		c.seg, c.end = w.seg, w.pos
 		return
-	}
-	if w.pos+groupHeaderSize+length > w.log.o.SegmentBytes && w.pos > groupsAt {
-		if err := w.roll(); err != nil {
-			w.refuse(c, w.log.failed(err))
-			c.seg, c.end = w.seg, w.pos
-			return
-		}
 	}
 	c.seg = w.seg
 	if w.log.o.mutant == mutantEarlyAck {
@@ -103,7 +108,7 @@ type tail struct {
 
 func (w *writer) sync() error {
 	if err := w.seg.file.Sync(); err != nil {
-		return w.log.syncFailed(w.seg, err)
+		return w.log.syncFailed(w.seg.segment, err)
 	}
 	w.log.metrics.syncs.Add(1)
 	return nil
@@ -135,7 +140,7 @@ func (w *writer) admit(c *commit) (length int64, written int) {
 			switch {
 			case dead:
 				r.Err = bk.ErrIO
-			case refused && r.Kind == bk.RecordEntry:
+			case refused && r.Kind == bk.RecordEntry && !w.log.survivor(r):
 				r.Err = bk.ErrReadOnly
 			case r.Kind < bk.RecordEntry || r.Kind > bk.RecordDelete || r.Ledger < 0 || r.Kind == bk.RecordEntry && r.Entry < 0:
 				r.Err = bk.ErrBadRequest
@@ -150,6 +155,22 @@ func (w *writer) admit(c *commit) (length int64, written int) {
 			}
 		}
 		c.offs = append(c.offs, off)
+	}
+	return length, written
+}
+
+// withdraw takes the entries out of a commit for which there is no room; copies of survivors stay, they make room.
+func (w *writer) withdraw(c *commit) (length int64, written int) {
+	for i, r := range c.records {
+		switch {
+		case c.offs[i] == 0:
+		case r.Kind == bk.RecordEntry && !w.log.survivor(r):
+			r.Err = bk.ErrReadOnly
+			c.offs[i] = 0
+		default:
+			length += recordSize(r)
+			written++
+		}
 	}
 	return length, written
 }
@@ -218,7 +239,7 @@ func (w *writer) flush(b []byte, at int64) (int64, error) {
 		return at, nil
 	}
 	if _, err := w.seg.file.WriteAt(b, at); err != nil {
-		return at, w.log.writeFailed(w.seg, err)
+		return at, w.log.writeFailed(w.seg.segment, err)
 	}
 	w.log.metrics.bytes.Add(int64(len(b)))
 	return at + int64(len(b)), nil
@@ -249,4 +270,9 @@ func (w *writer) advance(c *commit, t tail) {
 		}
 	}
 	w.pos, w.number, w.previous = t.pos, t.number, t.previous
+	if !w.halfway && w.pos > w.log.o.SegmentBytes/2 {
+		w.halfway = true
+		w.log.wantNext.Store(true)
+		w.log.kick()
+	}
 }

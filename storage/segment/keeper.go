@@ -1,0 +1,133 @@
+package segment
+
+import "time"
+
+// keeper is the one background goroutine: it seals full segments, keeps the table, frees segments, prepares the next one, watches
+// the disk and saves the watermark. It sleeps until it is kicked; only while the disk is full it looks every second.
+type keeper struct {
+	log       *Log
+	gone      []uint64 // generations whose files were recycled: their keys leave the table with the next change
+	marked    mark     // last saved watermark
+	failure   mark     // that was noted in its file
+	ballasted bool
+
+	distrusted uint64 // a segment whose sync failed in the last life; 0: none
+}
+
+const spacePoll = time.Second
+
+// kick wakes the keeper.
+func (l *Log) kick() {
+	select {
+	case l.kicks <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) run() {
+	poll := time.NewTimer(0)
+	poll.Stop()
+	defer poll.Stop()
+	for {
+		select {
+		case <-k.log.closed:
+			k.close()
+			return
+		case <-k.log.kicks:
+		case <-poll.C:
+		}
+		k.turn()
+		if k.log.full() != nil {
+			poll.Reset(spacePoll)
+		}
+	}
+}
+
+// turn does what there is to do. A step that fails is tried again at the next turn.
+func (k *keeper) turn() {
+	l := k.log
+	if l.dead() {
+		k.markFailure()
+		return
+	}
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"deletes", k.deletes}, {"seal", k.seal}, {"free", k.free}, {"survivors", k.survivors}, {"prepare", k.prepare},
+		{"pool", k.trimPool}, {"space", k.space}, {"quarantine", k.quarantine}, {"watermark", k.saveMark},
+	}
+	for _, s := range steps {
+		select {
+		case <-l.closed:
+			return
+		default:
+		}
+		if err := s.do(); err != nil {
+			l.o.Log.Warn("log keeping", "step", s.name, "err", err)
+		}
+	}
+}
+
+// close leaves nothing behind that the next start would have to repeat.
+func (k *keeper) close() {
+	if k.log.dead() {
+		k.markFailure()
+		return
+	}
+	_ = k.quarantine()
+	_ = k.saveMark()
+}
+
+// prepare readies the next segment once the current one is half full, so that the writer does not wait for it.
+func (k *keeper) prepare() error {
+	l := k.log
+	if !l.wantNext.Load() {
+		return nil
+	}
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.reg.mu.RLock()
+	have := l.reg.next != nil
+	l.reg.mu.RUnlock()
+	if have || l.full() != nil {
+		return nil
+	}
+	l.wantNext.Store(false)
+	s, err := l.prepare()
+	if err != nil {
+		return err
+	}
+	l.reg.mu.Lock()
+	l.reg.next = s
+	l.reg.mu.Unlock()
+	return nil
+}
+
+// trimPool removes dead segments that are more than the pool keeps, after the table forgot them durably.
+func (k *keeper) trimPool() error {
+	l := k.log
+	flushed := false
+	for {
+		l.reg.mu.Lock()
+		n := len(l.reg.pool)
+		if n <= max(l.o.PoolSegments, 0) {
+			l.reg.mu.Unlock()
+			return nil
+		}
+		s := l.reg.pool[0]
+		l.reg.pool = append([]*segment(nil), l.reg.pool[1:]...)
+		l.reg.mu.Unlock()
+		if !flushed {
+			if err := l.table.flush(); err != nil {
+				return err
+			}
+			flushed = true
+		}
+		s.file.Close()
+		if err := l.fs.Remove(s.name); err != nil {
+			return err
+		}
+		k.gone = append(k.gone, s.generation)
+	}
+}

@@ -1,0 +1,152 @@
+package segment
+
+import (
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+// registry is which segments there are. A segment is in one place at a time: next, open, sealed, or pool.
+//
+// A reader takes the open segments first and asks the table afterwards: what leaves the list has its rows before it does.
+type registry struct {
+	mu     sync.RWMutex
+	open   []*active           // without a footer, oldest first; the last one is appended to; replaced, never changed
+	sealed map[uint64]*segment // with a footer and rows in the durable table
+	next   *segment            // ready to be appended to after the last open one
+	pool   []*segment          // dead: their files are used again
+}
+
+// openSegments appends the open segments, oldest first, each with a reference for the caller.
+func (r *registry) openSegments(dst []*active) []*active {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, a := range r.open {
+		a.refs.Add(1)
+		dst = append(dst, a)
+	}
+	return dst
+}
+
+// sealedSegment returns a sealed segment with a reference for the caller; nil when it is gone.
+func (r *registry) sealedSegment(generation uint64) *segment {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.sealed[generation]
+	if s != nil {
+		s.refs.Add(1)
+	}
+	return s
+}
+
+// release gives a reference back. The last one sends a dead segment to the pool.
+func (l *Log) releaseSegment(s *segment) {
+	if s.refs.Add(-1) > 0 {
+		return
+	}
+	l.reg.mu.Lock()
+	l.reg.pool = append(l.reg.pool, s)
+	l.reg.mu.Unlock()
+	l.kick()
+}
+
+// oldestFinal returns the oldest open segment if it can be sealed, and whether there is one.
+func (r *registry) oldestFinal() (*active, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(r.open) == 0 || !r.open[0].final.Load() {
+		return nil, false
+	}
+	return r.open[0], true
+}
+
+// add makes s the segment that is appended to.
+func (r *registry) add(a *active) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open = append(slices.Clip(r.open), a)
+}
+
+// seal moves the oldest open segment to the sealed ones.
+func (r *registry) seal(a *active) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open = slices.Clone(r.open[1:])
+	r.sealed[a.generation] = a.segment
+}
+
+// deletedAfter reports whether an open segment newer than generation, or it itself, says that the ledger is deleted.
+func (r *registry) deletedAfter(ledger int64, generation uint64) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, a := range r.open {
+		if a.generation < generation {
+			continue
+		}
+		if a.index.deleted(ledger) {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare makes an empty segment of the next generation, from a file of the pool if there is one. File and name are durable. The
+// caller holds preparing, so that generations ascend in the order of the log.
+func (l *Log) prepare() (*segment, error) {
+	generation := l.generation + 1
+	l.generation = generation
+	l.reg.mu.Lock()
+	var old *segment
+	if n := len(l.reg.pool); n > 0 {
+		old = l.reg.pool[n-1]
+		l.reg.pool = l.reg.pool[:n-1]
+	}
+	l.reg.mu.Unlock()
+	s, err := l.makeSegment(generation, old)
+	if err != nil {
+		if old != nil {
+			l.reg.mu.Lock()
+			l.reg.pool = append(l.reg.pool, old)
+			l.reg.mu.Unlock()
+		}
+		return nil, err
+	}
+	if l.o.mutant != mutantNoDirSync {
+		err = l.fs.SyncDir(l.dir)
+	}
+	if err != nil {
+		s.file.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (l *Log) makeSegment(generation uint64, old *segment) (*segment, error) {
+	h := header{generation: generation, id: l.id}
+	name := filepath.Join(l.dir, segmentName(generation))
+	if old != nil {
+		h.recycled = old.generation
+		size, err := old.file.Size()
+		if err != nil {
+			return nil, err
+		}
+		if err := l.fs.Rename(old.name, name); err != nil {
+			return nil, err
+		}
+		old.name = name
+		s := newSegment(h, l.dir, old.file, size)
+		l.metrics.recycled.Add(1)
+		return s, s.writeHeader()
+	}
+	f, err := l.fs.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	s := newSegment(h, l.dir, f, 0)
+	if err := s.writeHeader(); err != nil {
+		f.Close()
+		_ = l.fs.Remove(name)
+		return nil, err
+	}
+	return s, nil
+}
