@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -176,31 +179,35 @@ func (c *syncs) fs(inner vfs.FS) vfs.FS {
 	}))
 }
 
+// While one sync runs, whoever comes waits for the next, which is one for all.
 func TestConcurrentPutsShareSyncs(t *testing.T) {
-	var c syncs
-	s := open(t, local.Options{Dir: "/meta", FS: c.fs(vfs.NewMem())})
-	if _, err := s.Put(t.Context(), "/first", nil, meta.Absent); err != nil {
-		t.Fatal(err)
-	}
-	const puts = 200
-	gate := make(chan struct{})
-	c.gate.Store(&gate)
-	before := c.count.Load()
-	var wg sync.WaitGroup
-	for i := range puts {
-		wg.Go(func() {
-			if _, err := s.Put(t.Context(), fmt.Sprintf("/k/%d", i), []byte("data"), meta.Absent); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	// Each sync lets through whoever queued meanwhile; without sharing there would be one a put.
-	close(gate)
-	c.gate.Store(nil)
-	wg.Wait()
-	if got := c.count.Load() - before; got > puts/2 {
-		t.Fatalf("%d syncs for %d concurrent puts", got, puts)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var c syncs
+		s := open(t, local.Options{Dir: "/meta", FS: c.fs(vfs.NewMem())})
+		gate := make(chan struct{})
+		c.gate.Store(&gate)
+		var wg sync.WaitGroup
+		put := func(i int) {
+			wg.Go(func() {
+				if _, err := s.Put(t.Context(), fmt.Sprintf("/k/%d", i), []byte("data"), meta.Absent); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		put(0)
+		synctest.Wait() // its sync is under way
+		before := c.count.Load()
+		for i := range 200 {
+			put(1 + i)
+		}
+		synctest.Wait() // all are written
+		c.gate.Store(nil)
+		close(gate)
+		wg.Wait()
+		if got := c.count.Load() - before; got > 3 {
+			t.Fatalf("%d syncs for 201 puts", got)
+		}
+	})
 }
 
 // After a failed sync nothing is answered any more, neither what was written nor what was there before; the process may go on.
@@ -227,40 +234,45 @@ func TestFailedSyncIsSticky(t *testing.T) {
 	}
 }
 
-// A reader does not see a change before it is durable, although Pebble shows it.
+// A reader does not see a change before it is durable, although Pebble shows it: it waits, and so does whoever is refused because of it.
 func TestReadersWaitForTheSync(t *testing.T) {
-	var c syncs
-	s := open(t, local.Options{Dir: "/meta", FS: c.fs(vfs.NewMem())})
-	version, err := s.Put(t.Context(), "/k", []byte("old"), meta.Absent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate := make(chan struct{})
-	c.gate.Store(&gate)
-	before := c.count.Load()
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if _, err := s.Put(t.Context(), "/k", []byte("new"), version); err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		var c syncs
+		s := open(t, local.Options{Dir: "/meta", FS: c.fs(vfs.NewMem())})
+		version, err := s.Put(t.Context(), "/k", []byte("old"), meta.Absent)
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	for range 4 {
+		gate := make(chan struct{})
+		c.gate.Store(&gate)
+		var wg sync.WaitGroup
 		wg.Go(func() {
-			v, err := s.Get(t.Context(), "/k")
-			if err != nil {
-				t.Error(err)
-			}
-			if string(v.Data) == "new" && c.count.Load() == before {
-				t.Error("a value was read before its sync")
-			}
-			if _, err := s.List(t.Context(), "/"); err != nil {
+			if _, err := s.Put(t.Context(), "/k", []byte("new"), version); err != nil {
 				t.Error(err)
 			}
 		})
-	}
-	close(gate)
-	c.gate.Store(nil)
-	wg.Wait()
+		synctest.Wait() // the change is written, its sync under way
+		for what, read := range map[string]func(ctx context.Context) error{
+			"get":    func(ctx context.Context) error { _, err := s.Get(ctx, "/k"); return err },
+			"list":   func(ctx context.Context) error { _, err := s.List(ctx, "/"); return err },
+			"create": func(ctx context.Context) error { _, err := s.Put(ctx, "/k", nil, meta.Absent); return err },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s before the sync: %v", what, err)
+			}
+			cancel()
+		}
+		if _, err := s.Get(t.Context(), "/other"); !errors.Is(err, meta.ErrNotFound) {
+			t.Errorf("another key: %v", err)
+		}
+		c.gate.Store(nil)
+		close(gate)
+		wg.Wait()
+		if v, err := s.Get(t.Context(), "/k"); err != nil || string(v.Data) != "new" {
+			t.Fatalf("%+v %v", v, err)
+		}
+	})
 }
 
 func TestDiskFullFreesTheReserve(t *testing.T) {
