@@ -1,4 +1,50 @@
 package fault
 
+// Errors of bookies.
+var (
+	BookieNoCluster = &Fault{
+		Code:  "STB-BOOKIE-0001",
+		Title: "no cluster in the metadata store",
+		Cause: "The metadata store has no instance id. Either the cluster was never founded, or the bookie was pointed at the wrong store. It stops, because in an empty store none of its ledgers exist and it would have to delete them.",
+		Fix:   "Check the metadata address. A new cluster is founded by strobe standalone, or by Pulsar's initialize-cluster-metadata.",
+	}
+	BookieForeign = &Fault{
+		Code:  "STB-BOOKIE-0002",
+		Title: "the volume belongs to another cluster",
+		Cause: "The bookie's volume was stamped with the instance id of one cluster, the metadata store has that of another. This happens when the metadata was deleted, or when a data directory is used with another cluster's metadata.",
+		Fix:   "Use the metadata that belongs to the volume (restore it, or correct its address). To give up the data on the volume, use an empty directory.",
+	}
+	BookieCookie = &Fault{
+		Code:  "STB-BOOKIE-0003",
+		Title: "volume and metadata do not know each other",
+		Cause: "A bookie's volume and the metadata store carry the same cookie. One of them is missing or says something else: the volume was replaced or copied, or the metadata is older than the volume.",
+		Fix:   "Bring back the volume or the metadata that belong together. A bookie that lost its volume starts anew in an empty directory.",
+	}
+	BookieVolume = &Fault{
+		Code:  "STB-BOOKIE-0004",
+		Title: "the bookie's volume cannot be used",
+		Cause: "The directory cannot be made or read, or its VERSION file is damaged.",
+		Fix:   "Check the path, its permissions and the device. A damaged VERSION file can be restored from the metadata's copy (/ledgers/cookies/<bookie id>).",
+	}
+	BookieRegistered = &Fault{
+		Code:  "STB-BOOKIE-0005",
+		Title: "the bookie is registered already",
+		Cause: "Another process runs with the same bookie id: with this volume or a copy of it.",
+		Fix:   "Stop the other process. Never run a copy of a volume.",
+	}
+	BookieRegistration = &Fault{
+		Code:  "STB-BOOKIE-0006",
+		Title: "the bookie could not register",
+		Cause: "The metadata store did not take the registration by which clients find the bookie.",
+		Fix:   "Look at the detail and at the metadata store.",
+	}
+	BookieWrongRoot = &Fault{
+		Code:  "STB-BOOKIE-0007",
+		Title: "the metadata is not that of this bookie's cluster",
+		Cause: "While the bookie was running, the instance id or the bookie's cookie changed or vanished from the metadata store. Ledgers are not deleted as long as this is so.",
+		Fix:   "Restore the metadata. If the bookie is to leave the cluster, stop it.",
+	}
+)
+
 // bookieFaults is the bookie room's part of the table.
-var bookieFaults = []*Fault{}
+var bookieFaults = []*Fault{BookieNoCluster, BookieForeign, BookieCookie, BookieVolume, BookieRegistered, BookieRegistration, BookieWrongRoot}

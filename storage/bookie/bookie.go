@@ -30,8 +30,7 @@ type Bookie struct {
 	closed bool
 
 	wasReadOnly chan struct{} // told when an add met a read-only store
-	duty        []func()      // stops what Serve started, in reverse order
-	volume      func() error  // frees the volume at the end; nil: there is none
+	duty        []func()      // stops what join started, in reverse order
 }
 
 // New returns a bookie over store, which it closes at its own Close.
@@ -128,11 +127,6 @@ func (b *Bookie) Close() error {
 	err := b.store.Close()
 	for _, c := range conns {
 		c.Close()
-	}
-	if b.volume != nil {
-		if verr := b.volume(); err == nil {
-			err = verr
-		}
 	}
 	if err != nil {
 		return fmt.Errorf("bookie %s: %w", b.id, err)

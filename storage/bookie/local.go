@@ -21,6 +21,7 @@ type Local struct {
 	bytes      int64
 	delivering bool
 	refusing   bool
+	ended      bool            // the own goroutine is gone, or will be without another look
 	batch      []*bk.BookieAdd // room of whoever delivers
 	idle       *sync.Cond      // of mu: the queue became empty
 
@@ -70,18 +71,22 @@ func (l *Local) Add(adds []*bk.BookieAdd) {
 	l.mu.Unlock()
 	taken := len(d.adds)
 	l.b.add(d, l)
-	if len(d.refused) > 0 {
-		l.mu.Lock()
-		for _, op := range d.refused {
-			l.answerLocked(op, op.Record.Err)
-		}
-		l.mu.Unlock()
+	if taken == len(adds) && len(d.refused) == 0 {
+		return
 	}
-	if taken < len(adds) || len(d.refused) > 0 {
-		select {
-		case l.kick <- struct{}{}:
-		default:
-		}
+	l.mu.Lock()
+	for _, op := range d.refused {
+		l.answerLocked(op, op.Record.Err)
+	}
+	ended := l.ended
+	l.mu.Unlock()
+	if ended {
+		go l.deliver() // whoever adds to a closed connection is answered too
+		return
+	}
+	select {
+	case l.kick <- struct{}{}:
+	default:
 	}
 }
 
@@ -101,13 +106,15 @@ func (l *Local) RecordsDone(done []*bk.Record) {
 			l.b.sawReadOnly()
 		}
 	}
-	l.deliver()
 	l.mu.Unlock()
+	l.deliver()
 }
 
 // deliver tells the owners of what is answered at the head of the queue. One goroutine does it at a time, and takes on what
-// others answer meanwhile, so that the order stays. The caller holds mu, which is free during the calls.
+// others answer meanwhile, so that the order stays.
 func (l *Local) deliver() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.delivering {
 		return
 	}
@@ -149,9 +156,7 @@ func (l *Local) answerRefused() {
 		case <-l.quit:
 			return
 		}
-		l.mu.Lock()
 		l.deliver()
-		l.mu.Unlock()
 	}
 }
 
@@ -180,6 +185,7 @@ func (l *Local) Close() error {
 	for l.first != nil || l.delivering {
 		l.idle.Wait()
 	}
+	l.ended = true
 	l.mu.Unlock()
 	l.once.Do(func() { close(l.quit) })
 	<-l.joined

@@ -24,6 +24,7 @@ type MapStore struct {
 	closed   bool
 	readOnly error
 	ledgers  map[int64]*mapLedger
+	fences   int
 	joined   chan struct{}
 }
 
@@ -119,6 +120,13 @@ func (s *MapStore) Entries(ledger int64) int {
 	return 0
 }
 
+// Fences is how many fence records were stored.
+func (s *MapStore) Fences() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fences
+}
+
 // Crash is what a power cut leaves: a new store with what was durable. The old one completes nothing any more.
 func (s *MapStore) Crash(t testing.TB) *MapStore {
 	s.mu.Lock()
@@ -198,6 +206,7 @@ func (s *MapStore) applyLocked(r *bk.Record) {
 		l.state.MasterKey = bytes.Clone(r.Head)
 	case bk.RecordFence:
 		l.state.Fenced = true
+		s.fences++
 	case bk.RecordExplicitLAC:
 		l.state.ExplicitLAC = bytes.Clone(r.Head)
 	}
