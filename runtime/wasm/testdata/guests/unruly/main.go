@@ -90,8 +90,6 @@ func handle(ctx *strobe.Context, m strobe.Message) error {
 			}
 			kept = append(kept, b)
 		}
-	case "recurse":
-		recurse(0)
 	case "reject":
 		ctx.Emit(m) // is not published
 		return strobe.Reject(rest)
@@ -102,7 +100,5 @@ func handle(ctx *strobe.Context, m strobe.Message) error {
 	}
 	return nil
 }
-
-func recurse(n int) int { return recurse(n+1) + 1 }
 
 func main() {}
