@@ -21,6 +21,7 @@ const (
 // Settings are what every instance of a child shares; they are its hello.
 type Settings struct {
 	Pulsar         string        `json:"pulsar"` // pulsar://host:port of the broker
+	HTTP           string        `json:"http"`   // http://host:port of the admin REST
 	CacheDir       string        `json:"cacheDir"`
 	LogDir         string        `json:"logDir"`
 	LogBytes       int64         `json:"logBytes"`

@@ -6,19 +6,11 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
-	"github.com/strobemq/strobe/runtime/functions"
 )
-
-// LogFile is where the host writes the log of an instance, below the worker's log directory. The file before it, when it grew
-// full, ends in .1.
-func LogFile(dir string, kind functions.Kind, n functions.FQName, index int) string {
-	return filepath.Join(dir, string(kind)+"s", n.Tenant, n.Namespace, n.Name, strconv.Itoa(index)+".log")
-}
 
 // maxTail is how much of a log is sent before following it.
 const maxTail = 1 << 20
@@ -47,7 +39,7 @@ func (w *Worker) restLogs(q *request) error {
 	if err != nil {
 		return err
 	}
-	path := LogFile(w.o.LogDir, q.kind, q.name, int(index))
+	path := w.o.LogFile(q.kind, q.name, int(index))
 	q.rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	return follow(q, path, tail, q.URL.Query().Get("follow") == "true")
 }

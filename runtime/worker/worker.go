@@ -30,9 +30,10 @@ type Options struct {
 	Defaults   Defaults
 	Secrets    Secrets
 	MaxUpload  int64
-	LogDir     string // where the host writes the instances' logs
 	Log        *slog.Logger
 
+	// LogFile is where the log of an instance lies; the one before it ends in .1.
+	LogFile func(kind functions.Kind, n functions.FQName, index int) string
 	// Client reaches the broker, for parked messages.
 	Client *topicio.Client
 	// Validate judges a module before it is stored; its errors are faults.

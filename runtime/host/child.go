@@ -1,0 +1,159 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/strobemq/strobe/connectors"
+	"github.com/strobemq/strobe/runtime/functions"
+)
+
+// controlFD is the file descriptor by which the child inherits its end of the control socket.
+const controlFD = 3
+
+// Running is an instance in the child: runtime/instance's Loop.
+type Running interface {
+	Status() (functions.Status, bool)
+	Done() <-chan struct{}
+	Stop(ctx context.Context) error
+}
+
+// Build makes an instance run; it is what ties loop, topics, guests and connectors together.
+type Build func(ctx context.Context, in functions.Instance, env Environment) (Running, error)
+
+// Environment is what the child gives to an instance.
+type Environment struct {
+	Settings    Settings
+	Checkpoints connectors.Checkpoints
+	Secret      func(ref string) (string, error)
+	Log         *slog.Logger
+}
+
+// RunChild is the child's life: it serves the parent's calls until the control socket ends, and then leaves the process at once with
+// os.Exit, whatever its instances do: without the parent nobody may write on its behalf.
+func RunChild(log *slog.Logger, build Build) error {
+	conn, err := net.FileConn(os.NewFile(controlFD, "control"))
+	if err != nil {
+		return fmt.Errorf("strobe host is started by strobe itself, with a control socket as file descriptor %d: %w", controlFD, err)
+	}
+	c := &childProcess{log: log, build: build, running: map[key]Running{}, ready: make(chan struct{})}
+	c.peer = newPeer(conn, c.answer)
+	close(c.ready)
+	<-c.peer.done
+	os.Exit(0)
+	return nil
+}
+
+type childProcess struct {
+	log   *slog.Logger
+	build Build
+	peer  *peer
+	ready chan struct{} // peer is set
+
+	mu       sync.Mutex
+	settings Settings
+	running  map[key]Running
+}
+
+func (c *childProcess) answer(ctx context.Context, method string, body json.RawMessage) (any, error) {
+	<-c.ready
+	switch method {
+	case callHello:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return nil, json.Unmarshal(body, &c.settings)
+	case callStart:
+		var in startCall
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, err
+		}
+		return nil, c.start(ctx, in)
+	case callStop:
+		var in stopCall
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, err
+		}
+		return nil, c.stop(ctx, in)
+	case callStatus:
+		return c.statuses(), nil
+	}
+	return nil, fmt.Errorf("unknown call %s", method)
+}
+
+func (c *childProcess) start(ctx context.Context, in startCall) error {
+	c.mu.Lock()
+	settings := c.settings
+	c.mu.Unlock()
+	k := in.Key
+	r, err := c.build(ctx, in.Instance, Environment{
+		Settings: settings, Checkpoints: remoteCheckpoints{c.peer, k}, Secret: c.secret,
+		Log: c.log.With("kind", k.Kind, "name", k.Name.String(), "instance", k.Index),
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.running[k] = r
+	c.mu.Unlock()
+	go func() { // joined by the end of the process
+		<-r.Done()
+		c.mu.Lock()
+		delete(c.running, k)
+		c.mu.Unlock()
+		last, _ := r.Status()
+		_ = c.peer.call(c.peer.ctx, callEnded, instanceStatus{k, last}, nil) // fails only when the parent is gone
+	}()
+	return nil
+}
+
+func (c *childProcess) stop(ctx context.Context, in stopCall) error {
+	c.mu.Lock()
+	r := c.running[in.Key]
+	c.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(in.Drain, time.Second))
+	defer cancel()
+	return r.Stop(ctx)
+}
+
+func (c *childProcess) statuses() statusReply {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := statusReply{Instances: make([]instanceStatus, 0, len(c.running))}
+	for k, r := range c.running {
+		if s, ok := r.Status(); ok {
+			out.Instances = append(out.Instances, instanceStatus{k, s})
+		}
+	}
+	return out
+}
+
+func (c *childProcess) secret(ref string) (string, error) {
+	var value string
+	err := c.peer.call(c.peer.ctx, callSecret, secretCall{ref}, &value)
+	return value, err
+}
+
+// remoteCheckpoints keeps positions through the parent.
+type remoteCheckpoints struct {
+	peer *peer
+	key  key
+}
+
+func (r remoteCheckpoints) Load(ctx context.Context) ([]byte, error) {
+	var out checkpointCall
+	err := r.peer.call(ctx, callLoad, checkpointCall{Key: r.key}, &out)
+	return out.Value, err
+}
+
+func (r remoteCheckpoints) Save(ctx context.Context, value []byte) error {
+	return r.peer.call(ctx, callSave, checkpointCall{Key: r.key, Value: value}, nil)
+}
