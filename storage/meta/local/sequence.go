@@ -56,8 +56,9 @@ func (s *Store) reserve(ctx context.Context, path string) error {
 	defer s.release(keys)
 	s.mu.Lock()
 	q := s.sequences[path]
+	left := q != nil && q.next < q.end
 	s.mu.Unlock()
-	if q != nil && q.next < q.end {
+	if left {
 		return nil // somebody else did it meanwhile
 	}
 	first, err := s.reserved(path)
