@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -59,6 +60,9 @@ func (c *conn) newProducer(id uint64) (*producer, *pb.ProducerSuccess, error) {
 		return nil, proto.CloneOf(p.success), nil
 	}
 	p := &producer{c: c, id: id}
+	if left := c.left[id]; left.expected(time.Now()) {
+		p.resend = left
+	}
 	c.producers[id] = p
 	delete(c.left, id)
 	return p, nil, nil
@@ -73,12 +77,12 @@ func (c *conn) removeProducer(p *producer) {
 	c.ended()
 }
 
-// forgetLocked remembers that a producer id was sent away. Called with c.mu.
-func (c *conn) forgetLocked(id uint64) {
+// leftLocked remembers a producer id that is gone: what still comes for it is dropped. Called with c.mu.
+func (c *conn) leftLocked(id uint64, r resend) {
 	if len(c.left) > 100_000 { // a client that makes producers without end; what it still sends on the old ones ends it
 		clear(c.left)
 	}
-	c.left[id] = struct{}{}
+	c.left[id] = r
 }
 
 func (c *conn) addProducer(ctx context.Context, p *producer, m *pb.Producer) (*topic.Producer, *pb.ProducerSuccess, error) {

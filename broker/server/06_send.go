@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/strobemq/strobe/broker/topic"
 	"github.com/strobemq/strobe/broker/wire"
@@ -27,14 +28,14 @@ func (c *conn) handleSend(body []byte, entry entryAt) error {
 	if err := s.Decode(body); err != nil {
 		return fault.CommandMalformed.New("%w", err)
 	}
-	p, err := c.producerFor(s.ProducerID)
+	p, err := c.producerFor(s)
 	if p == nil {
 		return err
 	}
 	if refused := c.checkEntry(s, entry.bytes()); refused != nil {
 		return c.refuseSend(p, s, refused)
 	}
-	tp := p.admit()
+	tp := p.admit(s.SequenceID)
 	if tp == nil {
 		return nil
 	}
@@ -48,16 +49,18 @@ func (c *conn) handleSend(body []byte, entry entryAt) error {
 
 // producerFor finds the producer of a SEND. nil without an error: it was sent away and the client may not know yet; what it sends is
 // dropped, and sent again once it is back.
-func (c *conn) producerFor(id uint64) (*producer, error) {
+func (c *conn) producerFor(s *wire.Send) (*producer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.producers[id]; p != nil {
+	if p := c.producers[s.ProducerID]; p != nil {
 		return p, nil
 	}
-	if _, ok := c.left[id]; ok {
+	if left, ok := c.left[s.ProducerID]; ok {
+		left.dropped(s.SequenceID, time.Now())
+		c.left[s.ProducerID] = left
 		return nil, nil
 	}
-	return nil, fault.CommandMalformed.New("SEND on producer %d, which was never created", id)
+	return nil, fault.CommandMalformed.New("SEND on producer %d, which was never created", s.ProducerID)
 }
 
 func (c *conn) checkEntry(s *wire.Send, entry []byte) *fault.Error {
@@ -138,7 +141,7 @@ func (c *conn) tooLarge(data []byte, total int) (skip, need int) {
 	if err != nil || kind != wire.TypeSend || c.send.Decode(body) != nil {
 		return 0, 0
 	}
-	p, err := c.producerFor(c.send.ProducerID)
+	p, err := c.producerFor(&c.send)
 	if err != nil {
 		return 0, 0
 	}

@@ -36,9 +36,8 @@ type conn struct {
 	mu        sync.Mutex // guards the maps and leaving
 	producers map[uint64]*producer
 	consumers map[uint64]*consumer
-	// left holds ids of producers that the broker sent away: what the client still sends on them is dropped until it creates
-	// them again.
-	left     map[uint64]struct{}
+	// left holds ids of producers that are gone: what the client still sends on them is dropped until it creates them again.
+	left     map[uint64]resend
 	watchers map[uint64]*watcher
 	leaving  bool // the server closes
 
@@ -64,7 +63,7 @@ type group struct {
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
 		s: s, nc: nc, log: s.log.With("remote", nc.RemoteAddr().String()),
-		producers: map[uint64]*producer{}, consumers: map[uint64]*consumer{}, left: map[uint64]struct{}{}, watchers: map[uint64]*watcher{},
+		producers: map[uint64]*producer{}, consumers: map[uint64]*consumer{}, left: map[uint64]resend{}, watchers: map[uint64]*watcher{},
 		slots: make(chan struct{}, s.o.MaxRequests),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

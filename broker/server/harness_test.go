@@ -55,7 +55,7 @@ func newBroker(t testing.TB, change ...func(o *Options, to *topic.Options)) *bro
 		Lookup: func(context.Context, topic.Name, LookupQuery) (Owner, error) {
 			return Owner{URL: "pulsar://" + b.addr, Authoritative: true}, nil
 		},
-		Log: slog.New(b.logged),
+		Log: b.logged.logger(),
 	}
 	for _, f := range change {
 		f(&o, &to)
@@ -101,6 +101,8 @@ type logs struct {
 	codes [10000]atomic.Int32
 }
 
+func (l *logs) logger() *slog.Logger { return slog.New(l) }
+
 func (l *logs) Enabled(context.Context, slog.Level) bool { return true }
 func (l *logs) WithAttrs([]slog.Attr) slog.Handler       { return l }
 func (l *logs) WithGroup(string) slog.Handler            { return l }
@@ -123,6 +125,8 @@ type client struct {
 	t  testing.TB
 	nc net.Conn
 	r  *bufio.Reader
+
+	patience time.Duration
 }
 
 // dial connects without CONNECT.
@@ -131,9 +135,12 @@ func (b *broker) dial() *client {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	c := &client{t: b.t, nc: nc, r: bufio.NewReader(nc)}
 	b.t.Cleanup(func() { _ = nc.Close() })
-	return c
+	return newClient(b.t, nc)
+}
+
+func newClient(t testing.TB, nc net.Conn) *client {
+	return &client{t: t, nc: nc, r: bufio.NewReader(nc), patience: 10 * time.Second}
 }
 
 // connect is dial with CONNECT.
@@ -163,7 +170,7 @@ func (c *client) command(t wire.Type, m proto.Message) {
 // frame reads one frame; nil at the end of the connection.
 func (c *client) frame() []byte {
 	c.t.Helper()
-	_ = c.nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.nc.SetReadDeadline(time.Now().Add(c.patience))
 	head, err := c.r.Peek(4)
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || !isTimeout(err) {

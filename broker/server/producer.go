@@ -2,6 +2,7 @@ package server
 
 import (
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,6 +28,8 @@ type producer struct {
 	// refused are answers for SENDs that never reached the topic; each waits for the publishes before it, because clients
 	// expect answers in order.
 	refused []refusedSend
+	resend  resend
+	settled bool // resend need not be asked any more
 }
 
 type refusedSend struct {
@@ -37,14 +40,29 @@ type refusedSend struct {
 // maxRefused bounds the answers that wait behind one slow publish.
 const maxRefused = 10_000
 
-// admit counts one SEND in and returns the topic's producer; nil when the client sends before it was answered or after it was sent
-// away.
-func (p *producer) admit() *topic.Producer {
+// admit counts one SEND in and returns the topic's producer; nil when the SEND is to be dropped, because the client will send it
+// again.
+func (p *producer) admit(sequence uint64) *topic.Producer {
 	p.mu.Lock()
+	if p.answered && !p.going && !p.settled {
+		switch p.resend.judge(sequence, time.Now()) {
+		case drop:
+			p.mu.Unlock()
+			return nil
+		case again:
+			p.mu.Unlock()
+			p.end(nil)
+			return nil
+		}
+		p.settled = true
+		p.resend = resend{highest: p.resend.highest}
+	}
 	defer p.mu.Unlock()
 	if !p.answered || p.going {
+		p.resend.dropped(sequence, time.Now())
 		return nil
 	}
+	p.resend.highest = max(p.resend.highest, sequence)
 	p.submitted++
 	return p.tp
 }
@@ -160,11 +178,14 @@ func (p *producer) endLocked() bool {
 // finish detaches the producer and says so.
 func (p *producer) finish() {
 	_ = p.tp.Close()
+	p.mu.Lock()
+	left := p.resend
+	p.mu.Unlock()
 	p.c.mu.Lock()
 	if p.c.producers[p.id] == p {
 		delete(p.c.producers, p.id)
 	}
-	p.c.forgetLocked(p.id)
+	p.c.leftLocked(p.id, left)
 	p.c.mu.Unlock()
 	switch {
 	case p.request != nil:
@@ -181,6 +202,7 @@ func (p *producer) finish() {
 func (p *producer) answer(tp *topic.Producer, s *pb.ProducerSuccess) {
 	p.mu.Lock()
 	p.tp, p.success, p.answered = tp, s, true
+	p.resend.begun = time.Now()
 	p.c.reply(wire.TypeProducerSuccess, s)
 	end := p.endLocked()
 	p.mu.Unlock()

@@ -94,3 +94,38 @@ func TestPublishToManyTopics(t *testing.T) {
 		next[r.ProducerID]++
 	}
 }
+
+// After a seek the consumer is asked to subscribe again; then the message sought comes first.
+func TestSeek(t *testing.T) {
+	b := newBroker(t)
+	c := b.connect()
+	c.producer(1, aTopic)
+	c.subscribe(1, aTopic, "s", pb.Subscribe_SHARED)
+	var id []wire.MessageID
+	for i := range uint64(10) {
+		c.raw(sendFrame(1, i, fmt.Append(nil, i)))
+		id = append(id, c.receipt().Message)
+	}
+	c.flow(1, 100)
+	var ack wire.Ack
+	for range 9 {
+		m, _ := c.message()
+		ack.IDs = append(ack.IDs, m.ID)
+	}
+	c.message()
+	ack.ConsumerID = 1
+	c.raw(ack.AppendFrame(nil))
+	c.command(wire.TypeSeek, &pb.Seek{ConsumerId: proto.Uint64(1), RequestId: proto.Uint64(1), MessageId: &pb.MessageId{
+		LedgerId: proto.Uint64(uint64(id[4].Ledger)), EntryId: proto.Uint64(uint64(id[4].Entry)),
+	}})
+	closing := &pb.CloseConsumer{}
+	c.expect(wire.TypeCloseConsumer, closing)
+	c.expect(wire.TypeSuccess, &pb.Success{})
+	c.subscribe(1, aTopic, "s", pb.Subscribe_SHARED)
+	c.flow(1, 100)
+	for i := 4; i < 10; i++ {
+		if _, body := c.message(); string(body) != fmt.Sprint(i) {
+			t.Fatalf("%s, want %d", body, i)
+		}
+	}
+}
