@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/strobemq/strobe/broker/auth"
 	"github.com/strobemq/strobe/broker/placement"
 	"github.com/strobemq/strobe/broker/policy"
 	"github.com/strobemq/strobe/broker/schema"
@@ -36,8 +37,8 @@ type Options struct {
 	Log       *slog.Logger
 	// Partitions answers as the broker does on the wire: with create, a topic that does not exist may be created as policies say.
 	Partitions func(ctx context.Context, n topic.Name, create bool) (int, error)
-	// Authorize judges a request for an action ("admin", "lookup") on a resource; nil allows all.
-	Authorize func(r *http.Request, action, resource string) error
+	// Authorize judges a request for an action on a resource, the path; nil allows all.
+	Authorize func(r *http.Request, action auth.Action, resource string) error
 }
 
 // API serves the endpoints.

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"encoding/json"
+
+	"github.com/strobemq/strobe/broker/auth"
 )
 
 // document is a policy that is one field of the namespace's or topic's policies: read, set and removed as it is. The policy store judges the values.
@@ -40,14 +42,16 @@ var topicDocuments = []document{
 
 func (a *API) documentRoutes(base string, d document) []route {
 	topic := base[len(base)-len("{topic}"):] == "{topic}"
+	action := auth.ManageNamespace
 	read, change := a.readNamespaceDocument(d), a.changeNamespaceDocument(d, false)
 	remove := a.changeNamespaceDocument(d, true)
 	if topic {
+		action = auth.ManageTopic
 		read, change, remove = a.readTopicDocument(d), a.changeTopicDocument(d, false), a.changeTopicDocument(d, true)
 	}
-	list := []route{{"GET", base + "/" + d.path, "admin", read}, {"DELETE", base + "/" + d.path, "admin", remove}}
+	list := []route{{"GET", base + "/" + d.path, action, read}, {"DELETE", base + "/" + d.path, action, remove}}
 	for _, method := range d.set {
-		list = append(list, route{method, base + "/" + d.path, "admin", change})
+		list = append(list, route{method, base + "/" + d.path, action, change})
 	}
 	return list
 }

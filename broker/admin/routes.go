@@ -1,9 +1,11 @@
 package admin
 
+import "github.com/strobemq/strobe/broker/auth"
+
 // route is one path of the API.
 type route struct {
 	method, path string
-	action       string // what the caller must be allowed
+	action       auth.Action // what the caller must be allowed
 	handle       func(*request) error
 }
 
@@ -13,46 +15,46 @@ func (a *API) routes() []route {
 		ns = "/admin/v2/namespaces/{tenant}/{namespace}"
 	)
 	list := []route{
-		{"GET", "/admin/v2/clusters", "admin", a.clusters},
-		{"GET", "/admin/v2/clusters/{cluster}", "admin", a.cluster},
-		{"PUT", "/admin/v2/clusters/{cluster}", "admin", a.createCluster},
-		{"DELETE", "/admin/v2/clusters/{cluster}", "admin", a.deleteCluster},
+		{"GET", "/admin/v2/clusters", auth.ManageCluster, a.clusters},
+		{"GET", "/admin/v2/clusters/{cluster}", auth.ManageCluster, a.cluster},
+		{"PUT", "/admin/v2/clusters/{cluster}", auth.ManageCluster, a.createCluster},
+		{"DELETE", "/admin/v2/clusters/{cluster}", auth.ManageCluster, a.deleteCluster},
 
-		{"GET", "/admin/v2/tenants", "admin", a.tenants},
-		{"GET", "/admin/v2/tenants/{tenant}", "admin", a.tenant},
-		{"PUT", "/admin/v2/tenants/{tenant}", "admin", a.createTenant},
-		{"POST", "/admin/v2/tenants/{tenant}", "admin", a.updateTenant},
-		{"DELETE", "/admin/v2/tenants/{tenant}", "admin", a.deleteTenant},
+		{"GET", "/admin/v2/tenants", auth.ManageTenant, a.tenants},
+		{"GET", "/admin/v2/tenants/{tenant}", auth.ManageTenant, a.tenant},
+		{"PUT", "/admin/v2/tenants/{tenant}", auth.ManageTenant, a.createTenant},
+		{"POST", "/admin/v2/tenants/{tenant}", auth.ManageTenant, a.updateTenant},
+		{"DELETE", "/admin/v2/tenants/{tenant}", auth.ManageTenant, a.deleteTenant},
 
-		{"GET", "/admin/v2/namespaces/{tenant}", "admin", a.namespaces},
-		{"GET", ns, "admin", a.namespacePolicies},
-		{"PUT", ns, "admin", a.createNamespace},
-		{"DELETE", ns, "admin", a.deleteNamespace},
-		{"GET", ns + "/topics", "lookup", a.namespaceTopics},
-		{"GET", ns + "/bundles", "admin", a.namespaceBundles},
-		{"PUT", ns + "/unload", "admin", a.unloadNamespace},
-		{"PUT", ns + "/{bundle}/unload", "admin", a.unloadBundle},
-		{"GET", ns + "/permissions", "admin", a.permissions},
-		{"POST", ns + "/permissions/{role}", "admin", a.grant},
-		{"DELETE", ns + "/permissions/{role}", "admin", a.revoke},
+		{"GET", "/admin/v2/namespaces/{tenant}", auth.ManageTenant, a.namespaces},
+		{"GET", ns, auth.ManageNamespace, a.namespacePolicies},
+		{"PUT", ns, auth.ManageNamespace, a.createNamespace},
+		{"DELETE", ns, auth.ManageNamespace, a.deleteNamespace},
+		{"GET", ns + "/topics", auth.List, a.namespaceTopics},
+		{"GET", ns + "/bundles", auth.ManageNamespace, a.namespaceBundles},
+		{"PUT", ns + "/unload", auth.ManageNamespace, a.unloadNamespace},
+		{"PUT", ns + "/{bundle}/unload", auth.ManageNamespace, a.unloadBundle},
+		{"GET", ns + "/permissions", auth.ManageNamespace, a.permissions},
+		{"POST", ns + "/permissions/{role}", auth.ManageNamespace, a.grant},
+		{"DELETE", ns + "/permissions/{role}", auth.ManageNamespace, a.revoke},
 
-		{"GET", "/lookup/v2/topic/persistent/{tenant}/{namespace}/{topic}", "lookup", a.lookup},
-		{"GET", "/lookup/v2/topic/non-persistent/{tenant}/{namespace}/{topic}", "lookup", a.lookup},
-		{"GET", "/lookup/v2/topic/persistent/{tenant}/{namespace}/{topic}/bundle", "lookup", a.lookupBundle},
-		{"GET", "/lookup/v2/topic/non-persistent/{tenant}/{namespace}/{topic}/bundle", "lookup", a.lookupBundle},
+		{"GET", "/lookup/v2/topic/persistent/{tenant}/{namespace}/{topic}", auth.Lookup, a.lookup},
+		{"GET", "/lookup/v2/topic/non-persistent/{tenant}/{namespace}/{topic}", auth.Lookup, a.lookup},
+		{"GET", "/lookup/v2/topic/persistent/{tenant}/{namespace}/{topic}/bundle", auth.Lookup, a.lookupBundle},
+		{"GET", "/lookup/v2/topic/non-persistent/{tenant}/{namespace}/{topic}/bundle", auth.Lookup, a.lookupBundle},
 
-		{"GET", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema", "lookup", a.schemaLatest},
-		{"GET", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema/{version}", "lookup", a.schemaVersion},
-		{"GET", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schemas", "lookup", a.schemaAll},
-		{"POST", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema", "admin", a.schemaPost},
-		{"DELETE", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema", "admin", a.schemaDelete},
+		{"GET", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema", auth.Lookup, a.schemaLatest},
+		{"GET", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema/{version}", auth.Lookup, a.schemaVersion},
+		{"GET", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schemas", auth.Lookup, a.schemaAll},
+		{"POST", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema", auth.ManageTopic, a.schemaPost},
+		{"DELETE", "/admin/v2/schemas/{tenant}/{namespace}/{topic}/schema", auth.ManageTopic, a.schemaDelete},
 
-		{"GET", "/admin/v2/brokers", "admin", a.brokers},
-		{"GET", "/admin/v2/brokers/{cluster}", "admin", a.brokers},
-		{"GET", "/admin/v2/brokers/leaderBroker", "admin", a.leaderBroker},
-		{"GET", "/admin/v2/brokers/health", "lookup", a.health},
-		{"GET", "/admin/v2/brokers/ready", "lookup", a.health},
-		{"GET", "/admin/v2/brokers/version", "lookup", a.version},
+		{"GET", "/admin/v2/brokers", auth.ManageBroker, a.brokers},
+		{"GET", "/admin/v2/brokers/{cluster}", auth.ManageBroker, a.brokers},
+		{"GET", "/admin/v2/brokers/leaderBroker", auth.ManageBroker, a.leaderBroker},
+		{"GET", "/admin/v2/brokers/health", auth.Lookup, a.health},
+		{"GET", "/admin/v2/brokers/ready", auth.Lookup, a.health},
+		{"GET", "/admin/v2/brokers/version", auth.Lookup, a.version},
 	}
 	for _, p := range namespaceDocuments {
 		list = append(list, a.documentRoutes(ns, p)...)
@@ -69,34 +71,34 @@ func (a *API) topicRoutes(base string) []route {
 	t := ns + "/{topic}"
 	sub := t + "/subscription/{subscription}"
 	list := []route{
-		{"GET", ns, "lookup", a.topics},
-		{"GET", ns + "/partitioned", "lookup", a.partitionedTopics},
-		{"PUT", t, "admin", a.createTopic},
-		{"DELETE", t, "admin", a.deleteTopic},
-		{"GET", t + "/partitions", "lookup", a.partitions},
-		{"PUT", t + "/partitions", "admin", a.createPartitioned},
-		{"POST", t + "/partitions", "admin", a.growPartitioned},
-		{"DELETE", t + "/partitions", "admin", a.deletePartitioned},
-		{"POST", t + "/createMissedPartitions", "admin", a.createMissedPartitions},
-		{"GET", t + "/stats", "admin", a.stats},
-		{"GET", t + "/partitioned-stats", "admin", a.partitionedStats},
-		{"GET", t + "/internalStats", "admin", a.internalStats},
-		{"GET", t + "/internal-info", "admin", a.internalInfo},
-		{"PUT", t + "/unload", "admin", a.unloadTopic},
-		{"POST", t + "/terminate", "admin", a.terminate},
-		{"GET", t + "/lastMessageId", "admin", a.lastMessageID},
-		{"GET", t + "/ledger/{ledger}/entry/{entry}", "admin", a.message},
+		{"GET", ns, auth.List, a.topics},
+		{"GET", ns + "/partitioned", auth.List, a.partitionedTopics},
+		{"PUT", t, auth.ManageTopic, a.createTopic},
+		{"DELETE", t, auth.ManageTopic, a.deleteTopic},
+		{"GET", t + "/partitions", auth.Lookup, a.partitions},
+		{"PUT", t + "/partitions", auth.ManageTopic, a.createPartitioned},
+		{"POST", t + "/partitions", auth.ManageTopic, a.growPartitioned},
+		{"DELETE", t + "/partitions", auth.ManageTopic, a.deletePartitioned},
+		{"POST", t + "/createMissedPartitions", auth.ManageTopic, a.createMissedPartitions},
+		{"GET", t + "/stats", auth.Stats, a.stats},
+		{"GET", t + "/partitioned-stats", auth.Stats, a.partitionedStats},
+		{"GET", t + "/internalStats", auth.Stats, a.internalStats},
+		{"GET", t + "/internal-info", auth.Stats, a.internalInfo},
+		{"PUT", t + "/unload", auth.ManageTopic, a.unloadTopic},
+		{"POST", t + "/terminate", auth.ManageTopic, a.terminate},
+		{"GET", t + "/lastMessageId", auth.Stats, a.lastMessageID},
+		{"GET", t + "/ledger/{ledger}/entry/{entry}", auth.Consume, a.message},
 
-		{"GET", t + "/subscriptions", "admin", a.subscriptions},
-		{"PUT", sub, "admin", a.createSubscription},
-		{"DELETE", sub, "admin", a.deleteSubscription},
-		{"GET", sub + "/properties", "admin", a.subscriptionProperties},
-		{"POST", sub + "/skip_all", "admin", a.skipAll},
-		{"POST", sub + "/skip/{number}", "admin", a.skip},
-		{"POST", sub + "/expireMessages/{number}", "admin", a.expire},
-		{"POST", sub + "/resetcursor/{number}", "admin", a.resetToTime},
-		{"POST", sub + "/resetcursor", "admin", a.resetToID},
-		{"GET", sub + "/position/{number}", "admin", a.peek},
+		{"GET", t + "/subscriptions", auth.ManageTopic, a.subscriptions},
+		{"PUT", sub, auth.ManageTopic, a.createSubscription},
+		{"DELETE", sub, auth.ManageTopic, a.deleteSubscription},
+		{"GET", sub + "/properties", auth.ManageTopic, a.subscriptionProperties},
+		{"POST", sub + "/skip_all", auth.ManageTopic, a.skipAll},
+		{"POST", sub + "/skip/{number}", auth.ManageTopic, a.skip},
+		{"POST", sub + "/expireMessages/{number}", auth.ManageTopic, a.expire},
+		{"POST", sub + "/resetcursor/{number}", auth.ManageTopic, a.resetToTime},
+		{"POST", sub + "/resetcursor", auth.ManageTopic, a.resetToID},
+		{"GET", sub + "/position/{number}", auth.Consume, a.peek},
 	}
 	for _, p := range topicDocuments {
 		list = append(list, a.documentRoutes(t, p)...)

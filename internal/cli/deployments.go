@@ -203,7 +203,7 @@ func (a *app) parkedCommand(plural string) *cobra.Command {
 				return err
 			}
 			var x functions.ParkedMessage
-			if err := a.call(c.Context(), "GET", deployPath(plural, m, "/parked/"+url.PathEscape(p[1])), nil, &x); err != nil {
+			if err := a.call(c.Context(), "GET", deployPath(plural, m, "/parked/message?id="+url.QueryEscape(p[1])), nil, &x); err != nil {
 				return err
 			}
 			if a.output == "table" {

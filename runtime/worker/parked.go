@@ -88,7 +88,7 @@ func (w *Worker) restParkedShow(q *request) error {
 	}
 	var found *functions.ParkedMessage
 	err = w.o.Client.Backlog(q.Context(), topic, functions.ParkedSubscription, func(r connectors.Record, _ func() error) (bool, error) {
-		if own(q, &r) && parkedID(&r) == q.PathValue("id") {
+		if own(q, &r) && parkedID(&r) == q.URL.Query().Get("id") {
 			p := toParked(&r, true)
 			found = &p
 		}
@@ -98,7 +98,7 @@ func (w *Worker) restParkedShow(q *request) error {
 		return err
 	}
 	if found == nil {
-		return fault.WorkerNoParked.New("%s in %s", q.PathValue("id"), topic)
+		return fault.WorkerNoParked.New("%s in %s", q.URL.Query().Get("id"), topic)
 	}
 	return q.reply(found)
 }

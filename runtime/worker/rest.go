@@ -54,7 +54,7 @@ func (w *Worker) Handler() http.Handler {
 		handle("GET "+one+"/logs", w.restLogs)
 		handle("GET "+one+"/parked", w.restParkedList)
 		handle("POST "+one+"/parked/redrive", w.restParkedRedrive)
-		handle("GET "+one+"/parked/{id}", w.restParkedShow)
+		handle("GET "+one+"/parked/message", w.restParkedShow)
 	}
 	return mux
 }

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/strobemq/strobe/connectors/all"
+	"github.com/strobemq/strobe/runtime/host"
+)
+
+// runHost is the child process that holds guests and connectors.
+func runHost() int {
+	signal.Ignore(os.Interrupt, syscall.SIGTERM) // the parent decides when to stop, and drains first
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", "host")
+	if err := host.RunChild(log, host.NewBuilder(all.Types).Build); err != nil {
+		fmt.Fprintln(os.Stderr, "strobe host:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/strobemq/strobe/internal/config"
+	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/bkwire"
+	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/ledger"
+	"github.com/strobemq/strobe/storage/managed"
+	"github.com/strobemq/strobe/storage/meta/local"
+	"github.com/strobemq/strobe/storage/segment"
+)
+
+type nodeOptions struct {
+	config      *config.Config
+	data        string
+	bookies     int
+	pulsar, web net.Listener // bound; the node closes them once it runs
+	advertise   string
+	log         *slog.Logger
+}
+
+// node is every role in one process. Things are started in the order of the fields, and closed in the opposite one.
+type node struct {
+	o                  nodeOptions
+	pulsarURL, httpURL string
+	failed             chan error // a listener that broke
+
+	meta     *local.Store
+	bookies  []*bookie.Bookie
+	registry *ledger.Registry
+	ledgers  *ledger.Client
+	managed  *managed.Manager
+	broker   *brokerRole
+	worker   *workerRole
+	http     *http.Server
+
+	closers []closer
+}
+
+// closer is one step of the way down.
+type closer struct {
+	what  string
+	close func(ctx context.Context) error
+}
+
+func (n *node) onClose(what string, close func(ctx context.Context) error) {
+	n.closers = append(n.closers, closer{what, close})
+}
+
+// startNode starts all roles. When it returns, cookie, metadata and log are durable and clients are answered.
+func startNode(ctx context.Context, o nodeOptions) (_ *node, err error) {
+	n := &node{o: o, failed: make(chan error, 2)}
+	host := o.advertise
+	if host == "" {
+		host = advertisedHost(o.pulsar.Addr())
+	}
+	n.pulsarURL = "pulsar://" + net.JoinHostPort(host, port(o.pulsar))
+	n.httpURL = "http://" + net.JoinHostPort(host, port(o.web))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if err := n.startStorage(ctx); err != nil {
+		return n, err
+	}
+	if err := n.startBroker(ctx); err != nil {
+		return n, err
+	}
+	if err := n.startWorker(); err != nil {
+		return n, err
+	}
+	n.serve()
+	return n, nil
+}
+
+func port(l net.Listener) string { return strconv.Itoa(l.Addr().(*net.TCPAddr).Port) }
+
+// advertisedHost is what clients on this machine can use when nothing better is known.
+func advertisedHost(a net.Addr) string {
+	if t, ok := a.(*net.TCPAddr); ok && !t.IP.IsUnspecified() {
+		return t.IP.String()
+	}
+	return "localhost"
+}
+
+func (n *node) startStorage(ctx context.Context) error {
+	c := n.o.config
+	var err error
+	if n.meta, err = local.Open(local.Options{Dir: filepath.Join(n.o.data, "meta"), Log: n.o.log}); err != nil {
+		return err
+	}
+	n.onClose("metadata", func(context.Context) error { return n.meta.Close() })
+	if _, err := ledger.Format(ctx, n.meta); err != nil {
+		return err
+	}
+	byID := map[string]*bookie.Bookie{}
+	for i := range n.o.bookies {
+		b, err := bookie.Open(ctx, filepath.Join(n.o.data, "bookie-"+strconv.Itoa(i)), bookie.Options{
+			Meta: n.meta, Log: n.o.log, GCInterval: c.Bookie.GarbageCollect, QueueBytes: 2 * c.Bookie.QueueSize,
+			Segment: segment.Options{SegmentBytes: c.Bookie.SegmentSize, ReserveBytes: c.Bookie.DiskReserve, QueueBytes: c.Bookie.QueueSize},
+		})
+		if err != nil {
+			return err
+		}
+		byID[b.ID()] = b
+		n.bookies = append(n.bookies, b)
+		n.onClose("bookie "+b.ID(), func(context.Context) error { return b.Close() })
+	}
+	n.registry, err = ledger.NewRegistry(ctx, n.meta, func(id string, _ bkwire.ServiceInfo) (ledger.BookieConn, error) {
+		if b := byID[id]; b != nil {
+			return b.Local(), nil
+		}
+		return nil, bk.ErrUnavailable
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose("bookie registry", func(context.Context) error { return n.registry.Close() })
+	n.ledgers = ledger.New(n.meta, n.registry, ledger.Options{Log: n.o.log})
+	n.onClose("ledgers", func(context.Context) error { return n.ledgers.Close() })
+	n.managed = managed.New(managed.Options{Ledgers: n.ledgers, Meta: n.meta, Log: n.o.log, CacheBytes: cacheBytes(c.Broker.CacheSize),
+		Defaults: n.managedDefaults(), FlushInterval: c.Broker.CursorFlush})
+	n.onClose("managed ledgers", n.managed.Close)
+	return nil
+}
+
+func cacheBytes(n int64) int64 {
+	if n == 0 {
+		return -1 // none
+	}
+	return n
+}
+
+// quorum is what the configuration asks for, or what the bookies there are allow: 3/3/2 on three, 1/1/1 on one.
+func (n *node) quorum() bk.Quorum {
+	b := n.o.config.Broker
+	q := bk.Quorum{Ensemble: int(b.Ensemble), Write: int(b.WriteQuorum), Ack: int(b.AckQuorum)}
+	if q.Ensemble == 0 {
+		q.Ensemble = min(n.o.bookies, 3)
+	}
+	if q.Write == 0 {
+		q.Write = q.Ensemble
+	}
+	if q.Ack == 0 {
+		q.Ack = q.Write/2 + 1
+	}
+	return q
+}
+
+func (n *node) managedDefaults() managed.Config {
+	b := n.o.config.Broker
+	return managed.Config{Quorum: n.quorum(), MaxEntriesPerLedger: b.MaxEntriesPerLedger, MaxBytesPerLedger: b.MaxSizePerLedger,
+		MinRollover: b.MinRollover, MaxRollover: b.MaxRollover}
+}
+
+// serve opens the doors: from here clients are answered.
+func (n *node) serve() {
+	n.onClose("broker connections", n.broker.server.Close)
+	go func() {
+		if err := n.broker.server.Serve(n.o.pulsar); err != nil && !errors.Is(err, net.ErrClosed) {
+			n.failed <- fmt.Errorf("listener for clients: %w", err)
+		}
+	}()
+	n.http = &http.Server{Handler: n.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(n.o.log.Handler(), slog.LevelDebug)}
+	n.onClose("REST", func(ctx context.Context) error {
+		if err := n.http.Shutdown(ctx); err != nil {
+			return n.http.Close() // somebody follows a log
+		}
+		return nil
+	})
+	go func() {
+		if err := n.http.Serve(n.o.web); !errors.Is(err, http.ErrServerClosed) {
+			n.failed <- fmt.Errorf("listener for REST: %w", err)
+		}
+	}()
+	if n.worker != nil {
+		n.onClose("worker", n.worker.close)
+		n.worker.start()
+	}
+}
+
+// close stops everything in order: functions and sources drain while the broker still serves them, then clients are asked to leave, then
+// topics write their positions, then the storage ends.
+func (n *node) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		c := n.closers[i]
+		if err := c.close(ctx); err != nil && !fault.Has(err, fault.ShuttingDown) {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", c.what, err))
+		}
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}

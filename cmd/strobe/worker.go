@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/strobemq/strobe/broker/auth"
+	"github.com/strobemq/strobe/broker/topic"
+	"github.com/strobemq/strobe/broker/topicname"
+	"github.com/strobemq/strobe/connectors/all"
+	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/runtime/functions"
+	"github.com/strobemq/strobe/runtime/host"
+	"github.com/strobemq/strobe/runtime/topicio"
+	"github.com/strobemq/strobe/runtime/wasm"
+	"github.com/strobemq/strobe/runtime/worker"
+)
+
+// workerRole ties the function worker to the node.
+type workerRole struct {
+	n        *node
+	client   *topicio.Client
+	launcher *host.Launcher
+	worker   *worker.Worker
+}
+
+func (n *node) startWorker() error {
+	c := n.o.config.Worker
+	dir := filepath.Join(n.o.data, "worker")
+	cache := c.CacheDir
+	if cache == "" {
+		cache = filepath.Join(dir, "compiled")
+	}
+	logs := filepath.Join(dir, "logs")
+	program, err := os.Executable()
+	if err != nil {
+		return fault.ProcessHost.New("%w", err)
+	}
+	w := &workerRole{n: n, client: topicio.NewClient(n.pulsarURL)}
+	n.worker = w
+	secrets := worker.Secrets{Environment: c.SecretEnv, Directories: c.SecretDirs}
+	w.launcher = host.NewLauncher(host.Options{
+		Command: []string{program, "host"}, Log: n.o.log, Secret: secrets.Resolve,
+		Settings: host.Settings{Pulsar: n.pulsarURL, HTTP: n.httpURL, CacheDir: cache, LogDir: logs, LogBytes: c.LogSize,
+			MaxMessageSize: int(n.o.config.Broker.MaxMessageSize)},
+		LoadCheckpoint: func(ctx context.Context, k functions.Kind, f functions.FQName, i int) ([]byte, error) {
+			return w.worker.LoadCheckpoint(ctx, k, f, i)
+		},
+		SaveCheckpoint: func(ctx context.Context, k functions.Kind, f functions.FQName, i int, v []byte) error {
+			return w.worker.SaveCheckpoint(ctx, k, f, i, v)
+		},
+	})
+	w.worker = worker.New(worker.Options{
+		Meta: n.meta, Launcher: w.launcher, Artifacts: &artifacts{meta: n.meta, ledgers: n.ledgers, quorum: n.quorum(), dir: filepath.Join(dir, "modules")},
+		Connectors: all.Types, Secrets: secrets, MaxUpload: n.o.config.HTTP.MaxUpload, Log: n.o.log, Client: w.client,
+		Defaults: worker.Defaults{MemoryBytes: c.GuestMemory, Deadline: c.GuestDeadline, MaxAttempts: int(c.MaxAttempts)},
+		LogFile:  func(k functions.Kind, f functions.FQName, i int) string { return host.LogFile(logs, k, f, i) },
+		Validate: func(ctx context.Context, module []byte, memory int64) error {
+			_, err := wasm.NewEngine(wasm.EngineOptions{CacheDir: cache}).Validate(ctx, module, memory)
+			return err
+		},
+		Unsubscribe: w.unsubscribe, Authorize: func(r *http.Request, action, resource string) error {
+			return n.broker.authorizeREST(r, auth.Action(action), resource)
+		},
+	})
+	return nil
+}
+
+// start begins to reconcile. The broker does not wait for it and never depends on it.
+func (w *workerRole) start() {
+	if err := w.worker.Start(); err != nil {
+		w.n.o.log.Error("functions and sources are not started", "error", err)
+	}
+}
+
+func (w *workerRole) close(ctx context.Context) error {
+	err := w.worker.Close(ctx)
+	w.launcher.Close()
+	w.client.Close()
+	return err
+}
+
+// unsubscribe removes the subscription of a deleted function from all partitions of an input.
+func (w *workerRole) unsubscribe(ctx context.Context, input, subscription string) error {
+	n, err := topicname.Parse(input)
+	if err != nil {
+		return err
+	}
+	b := w.n.broker
+	count, err := b.policies.Partitions(ctx, n)
+	if err != nil {
+		return err
+	}
+	parts := []topicname.Name{n}
+	if count > 0 {
+		parts = parts[:0]
+		for i := range count {
+			parts = append(parts, n.Of(i))
+		}
+	}
+	for _, p := range parts {
+		there, err := b.topics.Exists(ctx, topic.Name(p))
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue
+		}
+		t, err := b.topics.Get(ctx, topic.Name(p), false)
+		if err != nil {
+			return err
+		}
+		if t.Subscription(subscription) == nil {
+			continue
+		}
+		if err := t.Unsubscribe(ctx, subscription, nil, true); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return nil
+}
