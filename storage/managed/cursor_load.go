@@ -101,10 +101,15 @@ func lost(err error) bool {
 		errors.Is(err, bk.ErrDigest) || errors.Is(err, bk.ErrIO)
 }
 
-// restoreLocked takes over a stored position, as far as the entries it speaks of exist. A mark-delete in a ledger that is gone moves
-// forward to the first there is.
+// restoreLocked takes over a stored position, as far as the entries it speaks of exist. A mark-delete before the first ledger moves
+// forward to it. One behind the last ledger stays: all up to it was trimmed, and what comes lies behind it.
 func (c *Cursor) restoreLocked(p position) {
-	c.markDelete, c.longs = c.l.clipLocked(p.markDelete), p.properties
+	c.markDelete, c.longs = p.markDelete, p.properties
+	if k := c.l.chain.find(p.markDelete.Ledger); k != nil {
+		c.markDelete.Entry = min(p.markDelete.Entry, k.entries-1)
+	} else if first := c.l.chain.before(bk.Earliest); p.markDelete.Less(first) {
+		c.markDelete = first
+	}
 	for _, r := range p.ranges {
 		if k := c.l.chain.find(r.ledger); k != nil {
 			c.acks.setRange(r.ledger, r.first, min(r.last, k.entries-1))

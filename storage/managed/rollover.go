@@ -13,7 +13,7 @@ import (
 func (l *Ledger) begin(ctx context.Context) {
 	l.mu.Lock()
 	next, old := l.spare, l.w
-	l.spare = nil
+	l.spare, l.wantSpare = nil, false
 	l.mu.Unlock()
 	if next == nil {
 		var err error

@@ -95,7 +95,7 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 	for n < len(adds) && adds[n].Err == nil {
 		n++
 	}
-	l.m.cache.put(w.id, adds[:n])
+	l.m.cache.put(l, w.id, adds[:n])
 
 	l.mu.Lock()
 	done := w.done[:0]
