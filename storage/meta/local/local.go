@@ -164,6 +164,7 @@ type Stats struct {
 	Commits       uint64 // changes made durable since the start, a batch counts once
 	LogBytes      uint64 // what of Pebble's write-ahead log is not yet in tables
 	TableBytes    uint64 // its tables on disk
+	Unsorted      int    // tables that are not yet merged with others; many make reads slow
 	MemtableBytes uint64 // memory of what is not yet in tables
 	CacheBytes    int64
 	Ephemerals    int
@@ -181,7 +182,8 @@ func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Stats{
-		Commits: s.commits, LogBytes: m.WAL.Size, TableBytes: uint64(m.Total().TablesSize), MemtableBytes: m.MemTable.Size,
+		Commits: s.commits, LogBytes: m.WAL.Size, TableBytes: uint64(m.Total().TablesSize),
+		Unsorted: int(m.Levels[0].TablesCount), MemtableBytes: m.MemTable.Size,
 		CacheBytes: m.BlockCache.Size, Ephemerals: len(s.ephemerals), Sessions: len(s.sessions), Watches: s.watchers.Len(),
 	}
 }

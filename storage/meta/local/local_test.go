@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -350,5 +352,36 @@ func TestStats(t *testing.T) {
 	st := s.Stats()
 	if st.Commits != 1 || st.Ephemerals != 1 || st.Sessions != 1 || st.LogBytes < 1000 || st.MemtableBytes == 0 {
 		t.Fatalf("%+v", st)
+	}
+}
+
+// What is overwritten is merged away, although nothing looks for it by the clock.
+func TestCompaction(t *testing.T) {
+	s := open(t, local.Options{Dir: "/meta", FS: vfs.NewMem()})
+	for i := range 300 {
+		var changes []meta.Change
+		for k := range 20 {
+			data := make([]byte, 10_000) // random, or compression would leave nothing
+			for j := range data {
+				data[j] = byte(rand.Uint32())
+			}
+			changes = append(changes, meta.Change{Key: fmt.Sprintf("/k/%d", (i*7+k*13)%200), Data: data, Expect: meta.Any})
+		}
+		if _, err := s.Batch(t.Context(), changes[:1]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Batch(t.Context(), changes[1:]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// 60 MB were written, 2 MB of them count.
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		st := s.Stats()
+		if st.Unsorted <= 8 && st.TableBytes < 12<<20 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", st)
+		}
 	}
 }

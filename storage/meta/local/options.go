@@ -65,6 +65,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MaxManifestFileSize:         1 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 	}
+	// One compaction at a time needs no scheduler that looks ten times a second whether there may be more by now: a quarter of a percent
+	// of a core, for ever.
+	p.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most puts are creates: look for what is not there
 	}
