@@ -75,6 +75,7 @@ func rewriteAddresses(dir string, b *broker) error {
 	if err != nil {
 		return err
 	}
+	files = append(files, filepath.Join(dir, "..", "pulsaradmin", "pkg", "admin", "admin.go")) // holds the default address
 	for _, f := range files {
 		old, err := os.ReadFile(f)
 		if err != nil {
