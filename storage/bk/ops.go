@@ -97,6 +97,7 @@ type BookieAdd struct {
 }
 
 // BookieAddsDone is told of finished adds of one bookie, in lists, exactly once each, in order per ledger, on a completing goroutine.
+// Only what never reached the bookie (ErrTooMany, ErrUnavailable) is told at once, before what is still on its way.
 // It must not block. The slice belongs to the caller.
 type BookieAddsDone interface {
 	BookieAddsDone(done []*BookieAdd)

@@ -11,7 +11,8 @@ import (
 const inFlight bk.Code = -1
 
 // Local is a connection to a bookie of the same process, as the ledger client sees it (ledger.BookieConn): it queues, has a
-// byte cap, answers in the order of the adds, and never on the caller's stack, as a connection over TCP does.
+// byte cap, answers in the order of the adds, and never on the caller's stack, as a connection over TCP does. What it does
+// not take itself is answered at once: a bookie that stands still must show as a full queue.
 type Local struct {
 	b *Bookie
 
@@ -22,6 +23,7 @@ type Local struct {
 	delivering bool
 	refusing   bool
 	ended      bool            // the own goroutine is gone, or will be without another look
+	turned     []*bk.BookieAdd // not taken, to be answered by the own goroutine
 	batch      []*bk.BookieAdd // room of whoever delivers
 	idle       *sync.Cond      // of mu: the queue became empty
 
@@ -39,7 +41,7 @@ func (b *Bookie) Local() *Local {
 	l.refusing = b.closed
 	b.conns[l] = true
 	b.mu.Unlock()
-	go l.answerRefused()
+	go l.run()
 	return l
 }
 
@@ -59,29 +61,43 @@ func (l *Local) Add(adds []*bk.BookieAdd) {
 		default:
 			op.Body.Retain()
 			l.bytes += size
+			l.pushLocked(op)
 			d.adds = append(d.adds, op)
+			continue
 		}
-		if l.last == nil {
-			l.first = op
-		} else {
-			l.last.Next = op
-		}
-		l.last = op
+		l.turned = append(l.turned, op)
 	}
+	turned := len(l.turned) > 0
 	l.mu.Unlock()
-	taken := len(d.adds)
 	l.b.add(d, l)
-	if taken == len(adds) && len(d.refused) == 0 {
-		return
+	if len(d.refused) > 0 {
+		l.mu.Lock()
+		for _, op := range d.refused {
+			l.answerLocked(op, op.Record.Err)
+		}
+		l.mu.Unlock()
 	}
+	if turned || len(d.refused) > 0 {
+		l.wake()
+	}
+}
+
+func (l *Local) pushLocked(op *bk.BookieAdd) {
+	if l.last == nil {
+		l.first = op
+	} else {
+		l.last.Next = op
+	}
+	l.last = op
+}
+
+// wake has answers given that no completing goroutine of the store will give.
+func (l *Local) wake() {
 	l.mu.Lock()
-	for _, op := range d.refused {
-		l.answerLocked(op, op.Record.Err)
-	}
 	ended := l.ended
 	l.mu.Unlock()
 	if ended {
-		go l.deliver() // whoever adds to a closed connection is answered too
+		go l.answerRefused() // whoever adds to a closed connection is answered too
 		return
 	}
 	select {
@@ -130,14 +146,7 @@ func (l *Local) deliver() {
 			l.last = nil
 		}
 		l.mu.Unlock()
-		for rest := l.batch; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && rest[n].Done == rest[0].Done {
-				n++
-			}
-			rest[0].Done.BookieAddsDone(rest[:n:n])
-			rest = rest[n:]
-		}
+		tell(l.batch)
 		clear(l.batch)
 		l.mu.Lock()
 	}
@@ -147,17 +156,42 @@ func (l *Local) deliver() {
 	}
 }
 
-// answerRefused is the own goroutine: adds that never reached the store are answered here.
-func (l *Local) answerRefused() {
+// tell calls the owners, once for each run of adds with the same.
+func tell(done []*bk.BookieAdd) {
+	for len(done) > 0 {
+		n := 1
+		for n < len(done) && done[n].Done == done[0].Done {
+			n++
+		}
+		done[0].Done.BookieAddsDone(done[:n:n])
+		done = done[n:]
+	}
+}
+
+// run is the own goroutine.
+func (l *Local) run() {
 	defer close(l.joined)
 	for {
 		select {
 		case <-l.kick:
+			l.answerRefused()
 		case <-l.quit:
 			return
 		}
-		l.deliver()
 	}
+}
+
+// answerRefused answers adds that the connection did not take, and those that the bookie refused.
+func (l *Local) answerRefused() {
+	l.mu.Lock()
+	turned := l.turned
+	l.turned = nil
+	l.mu.Unlock()
+	tell(turned)
+	l.mu.Lock()
+	l.idle.Broadcast()
+	l.mu.Unlock()
+	l.deliver()
 }
 
 // Read implements ledger.BookieConn; see Bookie.Read.
@@ -182,7 +216,7 @@ func (l *Local) refuse() {
 func (l *Local) Close() error {
 	l.mu.Lock()
 	l.refusing = true
-	for l.first != nil || l.delivering {
+	for l.first != nil || l.delivering || len(l.turned) > 0 {
 		l.idle.Wait()
 	}
 	l.ended = true

@@ -28,18 +28,25 @@ type cluster struct {
 
 // peer is one bookie and the connection to it that can be made to fail.
 type peer struct {
-	id    string
+	id   string
+	away bool // not registered; guarded by cluster.mu
+
+	mu    sync.Mutex
 	store *storagetest.MapStore
 	b     *bookie.Bookie
 	conn  BookieConn
-	away  bool // not registered
-	dead  bool // connections are refused
-
-	mu    sync.Mutex
-	hung  bool // takes everything, answers nothing
+	state peerState
 	stuck []*bk.BookieAdd
-	slept chan struct{} // closed when it wakes up
+	slept chan struct{} // closed when the state changes
 }
+
+type peerState uint8
+
+const (
+	up   peerState = iota
+	hung           // takes everything, answers nothing
+	dead           // connections break
+)
 
 func newCluster(t testing.TB, bookies int) *cluster {
 	m := memory.New()
@@ -56,7 +63,7 @@ func (c *cluster) addBookie() *peer {
 	defer c.mu.Unlock()
 	id := fmt.Sprintf("bookie-%c", 'a'+len(c.order))
 	store := storagetest.NewMapStore(c.t)
-	p := &peer{id: id, store: store}
+	p := &peer{id: id, store: store, slept: make(chan struct{})}
 	c.boot(p)
 	c.peers[id] = p
 	c.order = append(c.order, id)
@@ -64,9 +71,9 @@ func (c *cluster) addBookie() *peer {
 }
 
 func (c *cluster) boot(p *peer) {
-	p.b = bookie.New(p.id, p.store, bookie.Options{})
-	p.conn = p.b.Local()
-	c.t.Cleanup(func() { p.b.Close() })
+	b := bookie.New(p.id, p.store, bookie.Options{QueueBytes: 1 << 20})
+	p.b, p.conn = b, b.Local()
+	c.t.Cleanup(func() { b.Close() })
 }
 
 func (c *cluster) peer(id string) *peer {
@@ -75,53 +82,61 @@ func (c *cluster) peer(id string) *peer {
 	return c.peers[id]
 }
 
-// kill ends a bookie as kill -9 does: what is not durable is gone, connections break.
-func (c *cluster) kill(id string) {
-	p := c.peer(id)
+func (c *cluster) register(id string, yes bool) {
 	c.mu.Lock()
-	p.away, p.dead = true, true
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	c.peers[id].away = !yes
+}
+
+// to changes the state and returns what was stuck. The caller holds mu.
+func (p *peer) to(s peerState) (stuck []*bk.BookieAdd) {
+	p.state = s
+	close(p.slept)
+	p.slept = make(chan struct{})
+	stuck, p.stuck = p.stuck, nil
+	return stuck
+}
+
+// kill ends a bookie as a power cut does: what is not durable is gone, connections break, it is not registered any more.
+func (c *cluster) kill(id string) {
+	c.register(id, false)
+	p := c.peer(id)
 	p.mu.Lock()
-	if p.slept == nil {
-		p.slept = make(chan struct{})
-	}
-	p.hung = true
+	stuck := p.to(dead)
+	p.store.PowerOff()
 	p.mu.Unlock()
-	p.release(bk.ErrUnavailable)
+	refuse(stuck)
 }
 
 // revive starts a killed bookie on what was durable.
 func (c *cluster) revive(id string) {
 	p := c.peer(id)
-	p.store = p.store.Crash(c.t)
-	c.mu.Lock()
-	c.boot(p)
-	p.away, p.dead = false, false
-	c.mu.Unlock()
 	p.mu.Lock()
-	p.hung = false
+	p.store = p.store.Crash(c.t)
+	c.boot(p)
+	p.to(up)
 	p.mu.Unlock()
+	c.register(id, true)
 }
 
 // hang stops a bookie as SIGSTOP does: nothing breaks, nothing is answered, it stays registered.
 func (c *cluster) hang(id string) {
 	p := c.peer(id)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.hung, p.slept = true, make(chan struct{})
+	p.to(hung)
+	p.mu.Unlock()
 }
 
 // wake lets a hung bookie go on with what it was sent.
 func (c *cluster) wake(id string) {
 	p := c.peer(id)
 	p.mu.Lock()
-	stuck := p.stuck
-	p.stuck, p.hung = nil, false
-	close(p.slept)
-	p.mu.Unlock()
-	p.conn.Add(stuck)
-	for _, op := range stuck {
-		op.Body.Release()
+	defer p.mu.Unlock()
+	if stuck := p.to(up); len(stuck) > 0 {
+		p.conn.Add(stuck)
+		for _, op := range stuck {
+			op.Body.Release()
+		}
 	}
 }
 
@@ -130,7 +145,12 @@ func (c *cluster) Conn(id string) (BookieConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.peers[id]
-	if p == nil || p.dead {
+	if p == nil {
+		return nil, bk.ErrUnavailable
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state == dead {
 		return nil, bk.ErrUnavailable
 	}
 	return p, nil
@@ -172,46 +192,49 @@ func (c *cluster) metadata(id int64) *bkwire.Metadata {
 	return md
 }
 
-// Add implements BookieConn.
+// Add implements BookieConn. Adds reach the bookie in the order of the calls.
 func (p *peer) Add(adds []*bk.BookieAdd) {
 	p.mu.Lock()
-	if p.hung {
-		for _, op := range adds {
-			op.Body.Retain()
-		}
-		p.stuck = append(p.stuck, adds...)
-		p.mu.Unlock()
+	defer p.mu.Unlock()
+	if p.state == up {
+		p.conn.Add(adds)
 		return
 	}
-	conn := p.conn
-	p.mu.Unlock()
-	conn.Add(adds)
+	for _, op := range adds {
+		op.Body.Retain()
+	}
+	if p.state == hung {
+		p.stuck = append(p.stuck, adds...)
+	} else {
+		refuse(append([]*bk.BookieAdd{}, adds...))
+	}
 }
 
-// release answers what a dead bookie had been sent.
-func (p *peer) release(code bk.Code) {
-	p.mu.Lock()
-	stuck := p.stuck
-	p.stuck = nil
-	p.mu.Unlock()
-	if len(stuck) == 0 {
+// refuse answers adds that a broken connection had taken.
+func refuse(adds []*bk.BookieAdd) {
+	if len(adds) == 0 {
 		return
 	}
-	for _, op := range stuck {
-		op.Err = code
-		op.Body.Release()
-	}
-	stuck[0].Done.BookieAddsDone(stuck)
+	go func() {
+		for _, op := range adds {
+			op.Err = bk.ErrUnavailable
+			op.Body.Release()
+		}
+		adds[0].Done.BookieAddsDone(adds)
+	}()
 }
 
 // Read implements BookieConn.
 func (p *peer) Read(ctx context.Context, r bk.BookieRead) ([]bk.Entry, error) {
 	for {
 		p.mu.Lock()
-		hung, slept, conn := p.hung, p.slept, p.conn
+		state, slept, conn := p.state, p.slept, p.conn
 		p.mu.Unlock()
-		if !hung {
+		switch state {
+		case up:
 			return conn.Read(ctx, r)
+		case dead:
+			return nil, bk.ErrUnavailable
 		}
 		select {
 		case <-slept:

@@ -21,6 +21,7 @@ type MapStore struct {
 	wake     *sync.Cond
 	queue    []*bk.Record
 	held     bool
+	off      bool
 	closed   bool
 	readOnly error
 	ledgers  map[int64]*mapLedger
@@ -127,11 +128,19 @@ func (s *MapStore) Fences() int {
 	return s.fences
 }
 
-// Crash is what a power cut leaves: a new store with what was durable. The old one completes nothing any more.
+// PowerOff ends the store as a power cut does: nothing becomes durable any more, and whoever waits or comes gets bk.ErrIO.
+func (s *MapStore) PowerOff() {
+	s.mu.Lock()
+	s.off, s.held = true, false
+	s.wake.Broadcast()
+	s.mu.Unlock()
+}
+
+// Crash is what a power cut leaves: a new store with what was durable. The old one is off.
 func (s *MapStore) Crash(t testing.TB) *MapStore {
+	s.PowerOff()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.queue, s.readOnly = true, nil, nil
 	ledgers := map[int64]*mapLedger{}
 	for id, l := range s.ledgers {
 		c := &mapLedger{state: l.state, entries: map[int64][]byte{}, last: l.last}
@@ -168,7 +177,10 @@ func (s *MapStore) commit() {
 		}
 		s.mu.Lock()
 		for _, r := range group {
-			if r.Err == bk.OK && s.readOnly != nil && r.Kind == bk.RecordEntry {
+			switch {
+			case s.off:
+				r.Err = bk.ErrIO
+			case r.Err == bk.OK && s.readOnly != nil && r.Kind == bk.RecordEntry:
 				r.Err = bk.ErrReadOnly
 			}
 			if r.Err == bk.OK {
