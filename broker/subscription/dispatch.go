@@ -182,14 +182,6 @@ func (s *Subscription) flushConsumerLocked(c *Consumer) {
 	c.out = c.out[:0]
 }
 
-// ifReady is the consumer if it is ready, else nil.
-func (c *Consumer) ifReady() *Consumer {
-	if c.ready {
-		return c
-	}
-	return nil
-}
-
 // able reports whether the consumer takes entries now.
 func (c *Consumer) able() bool {
 	return !c.closed && c.permits > 0 && !c.blocked && !c.o.Outlet.Congested()

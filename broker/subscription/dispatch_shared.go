@@ -140,7 +140,7 @@ func (d *shared) replay() {
 	d.revisit = false
 	for len(s.lackReplay) == 0 {
 		d.pickWaiting()
-		if len(d.picked) == 0 {
+		if len(d.picked) == 0 || !d.router.begin(d) {
 			return
 		}
 		given := false
@@ -176,9 +176,10 @@ func (d *shared) pickWaiting() {
 
 func (d *shared) replayed(asked []bk.Position, es []managed.Entry) {
 	able := !d.blocked && d.router.begin(d)
+	progress := !able
 	for i := range es {
 		if able {
-			d.again(es[i])
+			progress = d.again(es[i]) || progress
 		} else {
 			es[i].Payload.Release()
 		}
@@ -188,10 +189,12 @@ func (d *shared) replayed(asked []bk.Position, es []managed.Entry) {
 		if sl := d.window.get(p); sl != nil && sl.owner == nil {
 			if q, ok := d.s.o.Ledger.AtOrAfter(p); !ok || q != p {
 				d.forget(p, sl)
+				progress = true
 			}
 		}
 	}
-	d.revisit = true
+	// What nobody took is not read again before something happens.
+	d.revisit = d.revisit || progress
 }
 
 // again gives out an entry that waits, if it still does and somebody takes it. The payload changes hands.

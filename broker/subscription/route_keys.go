@@ -100,20 +100,10 @@ func (k *keys) pick(_ *shared, _ bk.Position, sl *slot, m *wire.Metadata, again 
 		sl.hash, k.scratch = keyHash(m, k.scratch)
 		sl.hashed = true
 	}
-	if again {
-		if _, stop := k.stopped[sl.hash]; stop {
-			return nil, true
-		}
-	} else if k.waiting[sl.hash] > 0 {
+	if !again && k.waiting[sl.hash] > 0 {
 		return nil, true
 	}
-	if c := k.taker(sl.hash); c != nil {
-		return c, true
-	}
-	if again {
-		k.stopped[sl.hash] = struct{}{}
-	}
-	return nil, true
+	return k.taker(sl.hash), true
 }
 
 // taker is who takes an entry of the hash now, or nil.

@@ -42,16 +42,20 @@ func (t *turns) begin(d *shared) bool {
 	return t.able > 0
 }
 
-func (t *turns) pick(d *shared, _ bk.Position, _ *slot, m *wire.Metadata, _ bool) (*Consumer, bool) {
+func (t *turns) pick(d *shared, _ bk.Position, sl *slot, m *wire.Metadata, _ bool) (*Consumer, bool) {
 	if t.able == 0 {
 		return nil, false
 	}
 	if m.Chunks > 1 {
 		if owner := t.chunks[string(m.UUID)]; owner != nil {
-			if owner.ready && m.ChunkID >= m.Chunks-1 {
+			if !owner.ready {
+				sl.only = owner
+				return nil, true
+			}
+			if m.ChunkID >= m.Chunks-1 {
 				delete(t.chunks, string(m.UUID))
 			}
-			return owner.ifReady(), true
+			return owner, false
 		}
 	}
 	if t.now < 0 || !t.list[t.now].able || t.given >= d.s.o.Limits.RoundRobin {
@@ -89,7 +93,9 @@ func (t *turns) gave(c *Consumer) {
 	}
 }
 
-func (t *turns) mayTake(*shared, *slot) bool { return t.able > 0 }
+func (t *turns) mayTake(_ *shared, sl *slot) bool {
+	return t.able > 0 && (sl.only == nil || sl.only.closed || sl.only.ready)
+}
 
 func (t *turns) waits(*slot) {}
 

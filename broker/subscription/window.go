@@ -10,6 +10,7 @@ import (
 // slot is what a shared subscription remembers of an entry between reading it and its acknowledgement.
 type slot struct {
 	owner      *Consumer // who holds it; nil: it waits to be delivered (again)
+	only       *Consumer // a chunk waits for the consumer of its message
 	charged    int32     // messages of it that count as unacknowledged
 	redelivery uint32    // how often it was delivered before, as far as consumers gave it back
 	hash       uint16    // key-shared
