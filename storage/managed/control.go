@@ -84,10 +84,14 @@ func (l *Ledger) failed(err error) {
 		l.stalled = time.Now()
 		l.log.Warn("no ledger to append to, trying on", "err", err)
 	}
-	var done []*Op
 	if time.Since(l.stalled) >= l.cfg.AppendTimeout {
 		l.stalled = time.Time{}
-		done = l.takeLocked(err)
+		// Also what is appended until the owner of the ops has been told, or a later op could be stored where an earlier one failed.
+		for done := l.takeLocked(err); len(done) > 0; done = l.takeLocked(err) {
+			l.mu.Unlock()
+			complete(done)
+			l.mu.Lock()
+		}
 	}
 	l.pause = min(max(2*l.pause, 20*time.Millisecond), 5*time.Second)
 	l.retry = time.AfterFunc(l.pause, func() {
@@ -97,7 +101,6 @@ func (l *Ledger) failed(err error) {
 		l.mu.Unlock()
 	})
 	l.mu.Unlock()
-	complete(done)
 }
 
 // refuse completes what can no longer be appended.
