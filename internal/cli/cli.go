@@ -128,7 +128,7 @@ func exitCode(err error) int {
 	switch {
 	case fault.Has(err, fault.CLIUsage):
 		return ExitUsage
-	case fault.Has(err, fault.CLINotFound), fault.Has(err, fault.WorkerNotFound), fault.Has(err, fault.WorkerNoParked):
+	case missing(err):
 		return ExitNotFound
 	case fault.Has(err, fault.CLIUnreachable):
 		return ExitUnreachable

@@ -142,7 +142,18 @@ func jsonPart(name string, v any) (part, error) {
 	return part{name, "application/json", text}, err
 }
 
+// absent are the faults that say that a thing is not there.
+var absent = []*fault.Fault{
+	fault.CLINotFound, fault.WorkerNotFound, fault.WorkerNoParked, fault.TopicNotFound, fault.PartitionedNotFound, fault.SubscriptionNotFound,
+	fault.NamespaceNotFound, fault.TenantNotFound,
+}
+
 // missing reports whether err says that a thing is not there.
 func missing(err error) bool {
-	return fault.Has(err, fault.CLINotFound) || fault.Has(err, fault.WorkerNotFound)
+	for _, f := range absent {
+		if fault.Has(err, f) {
+			return true
+		}
+	}
+	return false
 }
