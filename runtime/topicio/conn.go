@@ -239,8 +239,8 @@ func (c *conn) answer(kind wire.Type, body []byte) error {
 			return err
 		}
 		id = m.GetRequestId()
-	case wire.TypeGetLastMessageIDResponse:
-		var m pb.GetLastMessageIdResponse
+	case wire.TypeConsumerStatsResponse:
+		var m pb.ConsumerStatsResponse
 		if err := wire.DecodeBody(kind, body, &m); err != nil {
 			return err
 		}

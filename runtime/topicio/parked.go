@@ -51,8 +51,8 @@ func (c *Client) backlog(ctx context.Context, topic string, partition int32, sub
 		defer cancel()
 		_ = r.close(ctx) // what was not acknowledged stays in the backlog
 	}()
-	end, marked, err := r.last(ctx)
-	if err != nil || !before(marked, end) {
+	left, err := r.unacknowledged(ctx)
+	if err != nil || left == 0 {
 		return true, err
 	}
 	src := &Source{o: SourceOptions{MaxEntry: 128 << 20}}
@@ -72,7 +72,7 @@ func (c *Client) backlog(ctx context.Context, topic string, partition int32, sub
 					return false, err
 				}
 			}
-			if !before(arrivals[i].id, end) {
+			if left--; left <= 0 {
 				return true, nil
 			}
 		}
@@ -98,24 +98,16 @@ func (c *Client) exclusive(ctx context.Context, topic string, partition int32, s
 	}
 }
 
-// last is the topic's last message and the subscription's mark-delete position.
-func (r *consumer) last(ctx context.Context) (end, marked wire.MessageID, err error) {
-	var m pb.GetLastMessageIdResponse
-	err = r.conn.request(ctx, wire.TypeGetLastMessageID, func(id uint64) proto.Message {
-		return &pb.GetLastMessageId{ConsumerId: &r.id, RequestId: &id}
+// unacknowledged is how many entries the subscription has not acknowledged. Nobody else takes any away: the consumer is exclusive.
+func (r *consumer) unacknowledged(ctx context.Context) (int64, error) {
+	var m pb.ConsumerStatsResponse
+	err := r.conn.request(ctx, wire.TypeConsumerStats, func(id uint64) proto.Message {
+		return &pb.ConsumerStats{ConsumerId: &r.id, RequestId: &id}
 	}, &m)
-	end, marked = wire.NoMessageID, wire.NoMessageID
-	if l := m.GetLastMessageId(); l != nil {
-		end.Ledger, end.Entry = int64(l.GetLedgerId()), int64(l.GetEntryId())
+	if err == nil && m.ErrorCode != nil {
+		err = &ServerError{m.GetErrorCode(), m.GetErrorMessage()}
 	}
-	if d := m.GetConsumerMarkDeletePosition(); d != nil {
-		marked.Ledger, marked.Entry = int64(d.GetLedgerId()), int64(d.GetEntryId())
-	}
-	return end, marked, err
-}
-
-func before(a, b wire.MessageID) bool {
-	return a.Ledger < b.Ledger || a.Ledger == b.Ledger && a.Entry < b.Entry
+	return int64(m.GetMsgBacklog()), err
 }
 
 // Publish sends records to the topics they name and waits until they are durable, with producers of its own.
