@@ -27,12 +27,12 @@ test: build ## every test, with the race detector where a C compiler is; fetches
 check: ## formatting, vet, staticcheck, generated files fresh, modules tidy, all platforms compile
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt -w $$files"; exit 1; }
 	go vet ./...
-	cd tools && go run honnef.co/go/tools/cmd/staticcheck -C .. ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
 	go mod tidy -diff
 	@$(MAKE) --no-print-directory dist DISTFLAGS='-o /dev/null'
 
 fuzz: ## every decoder for FUZZTIME (default 60s) each
-	go run ./tools/fuzzall -time $(FUZZTIME)
+	cd tools && go run ./fuzzall -time $(FUZZTIME)
 
 bench: build ## the table of docs/benchmarks.md: ratios against floor probes in the same run
 	go run ./bench -strobe $(BIN) -out docs/benchmarks.md
