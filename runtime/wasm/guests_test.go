@@ -1,15 +1,17 @@
 package wasm
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/strobemq/strobe/functions-sdk/archive"
 )
 
 // Guests are built by the go tool from testdata/guests before the tests, into the user's cache: the go tool leaves a file alone that is up to
-// date.
+// date, and the engine finds it compiled.
 var (
 	echoGuest, unrulyGuest []byte
 	testEngine             *Engine
@@ -34,11 +36,8 @@ func buildGuests() error {
 	}
 	for name, to := range map[string]*[]byte{"echo": &echoGuest, "unruly": &unrulyGuest} {
 		file := filepath.Join(cache, name+".wasm")
-		cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-o", file, "./"+name)
-		cmd.Dir = filepath.Join("testdata", "guests")
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building guest %s: %v\n%s", name, err, out)
+		if err := archive.Build(context.Background(), filepath.Join("testdata", "guests", name), file); err != nil {
+			return err
 		}
 		if *to, err = os.ReadFile(file); err != nil {
 			return err
