@@ -1,4 +1,4 @@
-// Package all is the connectors this program holds: one line each.
+// Package all is every connector that is built into the strobe binary, one line each. A binary with fewer links its own list.
 package all
 
 import (
@@ -6,7 +6,7 @@ import (
 	"github.com/strobemq/strobe/connectors/postgres"
 )
 
-// Types are the connectors, by name.
+// Types is the table of connectors.
 var Types = []connectors.Type{
 	postgres.Type,
 }
