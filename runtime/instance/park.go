@@ -3,6 +3,7 @@ package instance
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -46,6 +47,9 @@ func (l *Loop) deadLetter(it *item, reason, code string) connectors.Record {
 			letter.Properties = append(letter.Properties, p)
 		}
 	}
+	if code == "" {
+		code = leadingCode(reason)
+	}
 	p := functions.Parked{
 		By: l.o.Spec.FQName.String(), At: time.Now(), Reason: cut(reason, maxReason), Code: code, Attempts: max(it.attempts, 1),
 		Topic: in.Topic, MessageID: messageID(in), PublishTime: in.PublishTime,
@@ -54,6 +58,15 @@ func (l *Loop) deadLetter(it *item, reason, code string) connectors.Record {
 		letter.Properties = append(letter.Properties, connectors.Property{Key: k, Value: v})
 	})
 	return letter
+}
+
+// leadingCode is the error code that a reason begins with: a Processor's verdicts carry text only.
+func leadingCode(reason string) string {
+	word, _, _ := strings.Cut(reason, " ")
+	if _, known := fault.Lookup(word); known {
+		return word
+	}
+	return ""
 }
 
 // tooMany is the reason for parking an input with more outputs than there are numbers.

@@ -96,7 +96,9 @@ func (g *guestLog) print(l *lines, level slog.Level, b []byte) {
 		}
 		l.part = append(l.part, head...)
 		if whole {
-			g.line(level, l.part)
+			if len(l.part) > 0 {
+				g.line(level, l.part)
+			}
 			l.part, l.skip = l.part[:0], false
 		}
 		b = rest

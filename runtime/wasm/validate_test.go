@@ -130,10 +130,10 @@ func TestTraps(t *testing.T) {
 		fault    *fault.Fault
 		detail   string
 	}{
-		"unreachable":       {[]byte{0x00}, time.Minute, fault.FunctionCrashed, "unreachable"},
-		"division by zero":  {[]byte{0x41, 1, 0x41, 0, 0x6d, 0xac}, time.Minute, fault.FunctionCrashed, "divide by zero"},
-		"outside memory":    {[]byte{0x41, 0x7f, 0x28, 0, 0, 0xac}, time.Minute, fault.FunctionCrashed, "out of bounds"},
-		"endless loop":      {[]byte{0x03, 0x40, 0x0c, 0, 0x0b, 0x00}, 50 * time.Millisecond, fault.FunctionDeadline, "after 50ms"},
+		"unreachable":      {[]byte{0x00}, time.Minute, fault.FunctionCrashed, "unreachable"},
+		"division by zero": {[]byte{0x41, 1, 0x41, 0, 0x6d, 0xac}, time.Minute, fault.FunctionCrashed, "divide by zero"},
+		"outside memory":   {[]byte{0x41, 0x7f, 0x28, 0, 0, 0xac}, time.Minute, fault.FunctionCrashed, "out of bounds"},
+		"endless loop":     {[]byte{0x03, 0x40, 0x0c, 0, 0x0b, 0x00}, 50 * time.Millisecond, fault.FunctionDeadline, "after 50ms"},
 	} {
 		h := good()
 		h.process = c.process
