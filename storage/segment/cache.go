@@ -2,7 +2,7 @@ package segment
 
 import "sync"
 
-// cache keeps what reads found out about places: rows of ledgers and runs of footers. It holds two generations of at most half
+// cache keeps what reads found out about places: what the table knows of ledgers and runs of footers. It holds two generations of at most half
 // the limit each; what is used moves to the young one, and the old one goes at once when the young is full.
 type cache struct {
 	mu         sync.Mutex
@@ -11,17 +11,24 @@ type cache struct {
 	young, old map[cacheKey]cached
 }
 
-// cacheKey is a ledger and a generation; generation 0: the ledger's rows.
+// cacheKey is a ledger and a generation; generation 0: what the table knows of it.
 type cacheKey struct {
 	ledger     int64
 	generation uint64
 }
 
 type cached struct {
-	rows    []row
-	version uint64 // of the table's rows when these were read
+	sealed  sealedLedger
+	version uint64 // of the table when sealed was read
 	runs    *sealedRuns
 	bytes   int
+}
+
+// sealedLedger is what the table knows of a ledger.
+type sealedLedger struct {
+	ledgerRow
+	known bool
+	rows  []row // where it lies in sealed segments, oldest first
 }
 
 func (c *cache) get(k cacheKey) (cached, bool) {
@@ -52,18 +59,23 @@ func (c *cache) addLocked(k cacheKey, v cached) {
 	c.bytes += v.bytes
 }
 
-// rows returns where the ledger lies in sealed segments, oldest first; the caller must not change it.
-func (l *Log) rows(ledger int64) ([]row, error) {
-	version := l.rowsVersion.Load()
-	if v, ok := l.cache.get(cacheKey{ledger, 0}); ok && v.version == version {
-		return v.rows, nil
+// sealed returns what the table knows of a ledger; the caller must not change it.
+func (l *Log) sealed(ledger int64) (sealedLedger, error) {
+	version := l.table.version.Load()
+	k := cacheKey{ledger, 0}
+	if v, ok := l.cache.get(k); ok && v.version == version {
+		return v.sealed, nil
 	}
-	rows, err := l.table.rows(ledger)
-	if err != nil {
-		return nil, err
+	var s sealedLedger
+	var err error
+	if s.ledgerRow, s.known, err = l.table.ledger(ledger); err != nil || !s.known {
+		return s, err
 	}
-	l.cache.put(cacheKey{ledger, 0}, cached{rows: rows, version: version, bytes: 150 + len(rows)*72})
-	return rows, nil
+	if s.rows, err = l.table.rows(ledger); err != nil {
+		return s, err
+	}
+	l.cache.put(k, cached{sealed: s, version: version, bytes: 300 + len(s.rows)*72})
+	return s, nil
 }
 
 // runs returns the runs of a ledger in a sealed segment.

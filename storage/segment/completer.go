@@ -15,6 +15,8 @@ func (l *Log) completeAll(w *writer) {
 	for c := range w.full {
 		if l.o.mutant != mutantEarlyAck {
 			l.complete(c)
+		} else {
+			l.queue.done(c.bytes)
 		}
 		w.free <- c
 	}

@@ -63,15 +63,15 @@ func (sc *scanner) skipDamage(g, next *groupHeader) error {
 // apply enters one durable record into the segment's index.
 func (sc *scanner) apply(h recordHeader, off int64, body []byte) {
 	x := sc.seg.index
+	if h.flags&recordSurvivor != 0 && !sc.alive(h.ledger) {
+		return
+	}
 	s := x.slotLocked(h.ledger)
 	if h.kind != bk.RecordEntry {
 		s.applyLocked(h.kind, body)
-		return
+	} else if !s.deleted() {
+		x.addLocked(s, h.entry, off, h.length)
 	}
-	if s.deleted() || h.flags&recordSurvivor != 0 && !sc.alive(h.ledger) {
-		return
-	}
-	x.addLocked(s, h.entry, off, h.length)
 }
 
 // alive reports whether a ledger whose entry was copied still exists: the copy may lie behind the ledger's delete in the log.

@@ -70,8 +70,8 @@ func (x *index) appendPiece(dst []byte, ledger int64, s *slot, sd seed) []byte {
 	dst = append(dst, make([]byte, pieceHeaderSize)...)
 	var flags uint32
 	if c := s.control; c != nil {
-		flags |= flag(c.key != nil, pieceKey) | flag(c.fenced, pieceFenced) | flag(c.lac != nil, pieceLAC)
-		flags |= flag(c.deleted, pieceDeleted) | flag(c.damaged, pieceDamaged)
+		flags |= bitIf(c.key != nil, pieceKey) | bitIf(c.fenced, pieceFenced) | bitIf(c.lac != nil, pieceLAC)
+		flags |= bitIf(c.deleted, pieceDeleted) | bitIf(c.damaged, pieceDamaged)
 		dst = binary.AppendUvarint(dst, uint64(len(c.key)))
 		dst = append(dst, c.key...)
 		dst = binary.AppendUvarint(dst, uint64(len(c.lac)))
@@ -79,7 +79,7 @@ func (x *index) appendPiece(dst []byte, ledger int64, s *slot, sd seed) []byte {
 	} else {
 		dst = append(dst, 0, 0)
 	}
-	flags |= flag(s.overlap, pieceOverlap)
+	flags |= bitIf(s.overlap, pieceOverlap)
 	table, items := x.joinRuns(s, sd)
 	for _, r := range table {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(r.first))
@@ -109,7 +109,7 @@ func (x *index) appendPiece(dst []byte, ledger int64, s *slot, sd seed) []byte {
 	return append(dst, items...)
 }
 
-func flag(on bool, bit uint32) uint32 {
+func bitIf(on bool, bit uint32) uint32 {
 	if on {
 		return bit
 	}

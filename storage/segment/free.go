@@ -22,7 +22,6 @@ func (k *keeper) deletes() error {
 		}
 		ids = ids[n:]
 	}
-	l.rowsVersion.Add(1)
 	return nil
 }
 

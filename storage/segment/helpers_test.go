@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -139,3 +140,5 @@ func wantCode(t testing.TB, err error, want bk.Code) {
 		t.Fatalf("got %v, want %v", err, want)
 	}
 }
+
+func gosched() { runtime.Gosched() }

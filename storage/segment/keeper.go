@@ -1,6 +1,9 @@
 package segment
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // keeper is the one background goroutine: it seals full segments, keeps the table, frees segments, prepares the next one, watches
 // the disk and saves the watermark. It sleeps until it is kicked; only while the disk is full it looks every second.
@@ -63,7 +66,7 @@ func (k *keeper) turn() {
 			return
 		default:
 		}
-		if err := s.do(); err != nil {
+		if err := s.do(); err != nil && !errors.Is(err, errAborted) {
 			l.o.Log.Warn("log keeping", "step", s.name, "err", err)
 		}
 	}

@@ -24,8 +24,19 @@ func (k *knowledge) entries(first, last int64) {
 	k.last = max(k.last, last)
 }
 
-// know puts together what the table and the unsealed segments say of a ledger.
+// know puts together what the table and the unsealed segments say of a ledger. Records move between the two, so that the answer
+// counts only if the table has not changed meanwhile.
 func (l *Log) know(ledger int64) (knowledge, error) {
+	for {
+		version := l.table.version.Load()
+		k, err := l.knowOnce(ledger)
+		if err != nil || l.table.version.Load() == version {
+			return k, err
+		}
+	}
+}
+
+func (l *Log) knowOnce(ledger int64) (knowledge, error) {
 	k := knowledge{first: -1, last: -1}
 	open := l.reg.openSegments(nil)
 	defer func() {
@@ -53,16 +64,12 @@ func (l *Log) know(ledger int64) (knowledge, error) {
 }
 
 func (l *Log) knowSealed(ledger int64, k *knowledge) error {
-	r, ok, err := l.table.ledger(ledger)
+	s, err := l.sealed(ledger)
 	if err != nil {
 		return err
 	}
-	rows, err := l.rows(ledger)
-	if err != nil {
-		return err
-	}
-	k.ledgerRow, k.known = r, ok
-	for _, r := range rows {
+	k.ledgerRow, k.known = s.ledgerRow, s.known
+	for _, r := range s.rows {
 		k.entries(r.first, r.last)
 	}
 	return nil

@@ -31,11 +31,10 @@ type Log struct {
 	state     state
 	metrics   counters
 
-	reg         registry
-	table       table
-	cache       cache
-	rowsVersion atomic.Uint64   // changes whenever rows of the table do
-	missing     map[uint64]bool // generations that should be here and are not; set by Open
+	reg     registry
+	table   table
+	cache   cache
+	missing map[uint64]bool // generations that should be here and are not; set by Open
 
 	preparing  sync.Mutex
 	generation uint64 // of the youngest segment; guarded by preparing

@@ -33,7 +33,7 @@ type Watermark struct {
 
 const (
 	defaultSegment = 256 << 20
-	minSegment     = 64 << 10
+	minSegment     = 16 << 10
 	maxCommit      = 4 << 20 // bytes of one group, but for a single larger record
 	copyBelow      = 8 << 10 // smaller bodies are gathered, larger ones are written from where they lie
 )
@@ -74,10 +74,9 @@ func (o Options) withDefaults() Options {
 type mutant uint8
 
 const (
-	mutantNone          mutant = iota
-	mutantSkipSync             // complete without syncing
-	mutantEarlyAck             // complete before the sync
-	mutantEarlyRecycle         // reuse a segment before the table that covers its records is durable
-	mutantNoDirSync            // use a new segment before its name is durable
-	mutantServeUnsynced        // show entries to readers before the sync
+	mutantNone         mutant = iota
+	mutantSkipSync            // complete without syncing
+	mutantEarlyAck            // complete before the sync
+	mutantEarlyRecycle        // reuse a segment before the table that covers its records is durable
+	mutantNoDirSync           // use a new segment before its name is durable
 )

@@ -26,6 +26,7 @@ type reading struct {
 	parts    []part
 	places   []place
 	maxBytes int
+	attempt  int
 }
 
 // part is places[from:to], which lie in one segment.
@@ -45,10 +46,22 @@ func (l *Log) Read(ledger, first, last int64, maxBytes int) ([]bk.Entry, error) 
 		return nil, bk.ErrClosed
 	}
 	r := readings.Get().(*reading)
-	r.log, r.ledger, r.maxBytes = l, ledger, maxBytes
-	defer r.release()
-	if err := r.locate(first, last); err != nil {
-		return nil, l.readError(ledger, first, err)
+	defer func() {
+		r.release()
+		readings.Put(r)
+	}()
+	for {
+		r.log, r.ledger, r.maxBytes = l, ledger, maxBytes
+		err := r.locate(first, last)
+		if err == nil {
+			break
+		}
+		if err != errFreed {
+			return nil, l.readError(ledger, first, err)
+		}
+		attempt := r.attempt + 1
+		r.release()
+		r.attempt = attempt
 	}
 	if len(r.places) == 0 {
 		return nil, l.absent(ledger)
@@ -89,17 +102,23 @@ func (r *reading) release() {
 	clear(r.sealed)
 	clear(r.parts)
 	*r = reading{open: r.open[:0], sealed: r.sealed[:0], parts: r.parts[:0], places: r.places[:0]}
-	readings.Put(r)
 }
 
 // locate finds the places of first, first+1, … as far as they are here without a gap and fit maxBytes. An error after the first
 // entry ends the list there.
+//
+// Entries move while it looks: sealing takes them from the open segments to the table, copying survivors the other way. What is
+// not found counts as absent only if the table has not changed meanwhile.
 func (r *reading) locate(first, last int64) error {
+	version := r.log.table.version.Load()
 	r.open = r.log.reg.openSegments(r.open)
 	for e := first; e <= last && (r.maxBytes > 0 || e == first); {
 		n, err := r.more(e, last)
 		if err != nil && e == first {
 			return err
+		}
+		if n == 0 && e == first && r.log.table.version.Load() != version {
+			return errFreed
 		}
 		if n == 0 || err != nil {
 			return nil
@@ -123,11 +142,11 @@ func (r *reading) more(e, last int64) (int, error) {
 		}
 	}
 	if !r.hasRows {
-		var err error
-		if r.rows, err = r.log.rows(r.ledger); err != nil {
+		s, err := r.log.sealed(r.ledger)
+		if err != nil {
 			return 0, err
 		}
-		r.hasRows = true
+		r.rows, r.hasRows = s.rows, true
 	}
 	for i := len(r.rows) - 1; i >= 0; i-- {
 		row := r.rows[i]
@@ -163,8 +182,11 @@ func (r *reading) took(s *segment, places []place, left int) int {
 	return n
 }
 
-// segment returns a sealed segment that is kept until release. It is nil when the segment was freed, which leaves newer rows of
-// the same entries, and an error when its file is lost.
+// errFreed is a segment that was freed while its rows were looked at: its survivors lie elsewhere by now.
+var errFreed = errors.New("segment was freed")
+
+// segment returns a sealed segment that is kept until release, and an error when its file is lost. It is nil for one that was
+// freed long ago: a crash may have left a row of it.
 func (r *reading) segment(generation uint64) (*segment, error) {
 	for _, s := range r.sealed {
 		if s.generation == generation {
@@ -177,6 +199,9 @@ func (r *reading) segment(generation uint64) (*segment, error) {
 	}
 	if r.log.missing[generation] {
 		return nil, fmt.Errorf("segment %016x is missing", generation)
+	}
+	if r.attempt < 2 {
+		return nil, errFreed
 	}
 	return nil, nil
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/strobemq/strobe/internal/fault"
 )
 
@@ -116,25 +118,23 @@ func (r *recovery) reconcile() error {
 	if err != nil {
 		return err
 	}
-	here := map[uint64]bool{}
-	recycled := map[uint64]bool{}
+	if err := r.absences(rows); err != nil {
+		return err
+	}
 	entered := false
 	for _, f := range r.found {
 		s := f.seg
-		here[s.generation] = true
-		recycled[s.recycled] = true
+		row, known := rows[s.generation]
+		s.live, s.total, s.entered = row.live, row.total, known
 		if f.seal == nil {
-			_, s.entered = rows[s.generation]
 			continue
 		}
-		if row, ok := rows[s.generation]; ok {
-			s.live, s.total = row.live, row.total
-			l.reg.sealed[s.generation] = s
+		l.reg.sealed[s.generation] = s
+		if known {
 			continue
 		}
-		l.reg.sealed[s.generation] = s // for the living bytes that entering later ones takes off
 		if err := l.keeper.enterFooter(s, *f.seal); errors.Is(err, errFooter) {
-			l.o.Log.Warn("footer is written again", "segment", s.name)
+			// The power went while the footer was written.
 			delete(l.reg.sealed, s.generation)
 			f.seal = nil
 		} else if err != nil {
@@ -143,6 +143,25 @@ func (r *recovery) reconcile() error {
 			entered = true
 		}
 	}
+	if entered {
+		return l.table.flush()
+	}
+	return nil
+}
+
+// absences looks at segments that the table knows and the directory lacks: recycled, or lost.
+func (r *recovery) absences(rows map[uint64]segmentRow) error {
+	l := r.log
+	here := map[uint64]bool{}
+	recycled := map[uint64]bool{}
+	for _, f := range r.found {
+		here[f.seg.generation] = true
+		recycled[f.seg.recycled] = true
+	}
+	for _, s := range r.spare {
+		recycled[s.generation] = true
+	}
+	var gone []uint64
 	for g, row := range rows {
 		switch {
 		case here[g]:
@@ -150,13 +169,17 @@ func (r *recovery) reconcile() error {
 			l.missing[g] = true
 			r.lost = append(r.lost, segmentName(g)+" is missing")
 		default:
-			l.keeper.gone = append(l.keeper.gone, g)
+			gone = append(gone, g)
 		}
 	}
-	if entered {
-		return l.table.flush()
+	if len(gone) == 0 {
+		return nil
 	}
-	return nil
+	// At once and durably: when the file is recycled once more, nothing tells any more where it went.
+	if err := l.table.change(func(b *pebble.Batch) error { return forget(b, gone) }); err != nil {
+		return err
+	}
+	return l.table.flush()
 }
 
 // enterFooter enters a sealed segment from its footer.

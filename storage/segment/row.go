@@ -81,7 +81,7 @@ type ledgerRow struct {
 }
 
 func (r ledgerRow) encode() []byte {
-	flags := flag(r.key != nil, pieceKey) | flag(r.fenced, pieceFenced) | flag(r.lac != nil, pieceLAC) | flag(r.damaged, pieceDamaged)
+	flags := bitIf(r.key != nil, pieceKey) | bitIf(r.fenced, pieceFenced) | bitIf(r.lac != nil, pieceLAC) | bitIf(r.damaged, pieceDamaged)
 	b := make([]byte, 0, 40)
 	b = append(b, byte(flags))
 	b = binary.AppendUvarint(b, r.born)

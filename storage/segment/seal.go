@@ -108,7 +108,6 @@ func (k *keeper) enterAll(s *segment, next func() (entering, bool)) error {
 		}
 	}
 	s.live, s.total = live, total
-	l.rowsVersion.Add(1)
 	return nil
 }
 
@@ -147,13 +146,24 @@ func (k *keeper) enterLedger(b *pebble.Batch, s *segment, e entering) (bool, err
 
 // finish marks the segment as entered and forgets those whose files are gone.
 func (k *keeper) finish(b *pebble.Batch, s *segment, live, total int64) error {
-	for _, g := range k.gone {
+	if s.recycled > 0 {
+		k.gone = append(k.gone, s.recycled)
+	}
+	if err := forget(b, k.gone); err != nil {
+		return err
+	}
+	k.gone = k.gone[:0]
+	return b.Set(segmentKey(s.generation), segmentRow{live, total}.encode(), nil)
+}
+
+// forget takes segments whose files are gone out of the table.
+func forget(b *pebble.Batch, gone []uint64) error {
+	for _, g := range gone {
 		if err := b.Delete(segmentKey(g), nil); err != nil {
 			return err
 		}
 	}
-	k.gone = k.gone[:0]
-	return b.Set(segmentKey(s.generation), segmentRow{live, total}.encode(), nil)
+	return nil
 }
 
 // openTable makes the table at the first need.

@@ -96,7 +96,6 @@ func (k *keeper) dropRows(s *segment, ledgers []int64) error {
 		}
 		ledgers = ledgers[n:]
 	}
-	l.rowsVersion.Add(1)
 	s.live = 0
 	return nil
 }

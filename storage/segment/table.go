@@ -26,12 +26,16 @@ type table struct {
 	log    *slog.Logger
 	broken atomic.Bool // Pebble gave up; nothing more is asked of it
 
+	// version grows before and after every change. Before, because who did not find in the open segments what is about to leave
+	// the table must see that it may have missed it; after, because what was read meanwhile must not be kept.
+	version atomic.Uint64
+
 	mu     sync.RWMutex
 	db     *pebble.DB // nil: there is no table yet
 	closed bool
 }
 
-const tableVersion = 1
+const tableFormat = 1
 
 var (
 	errTableBroken  = errors.New("table is not usable")
@@ -63,7 +67,7 @@ func (t *table) open(id logID) error {
 	}
 	version, err := checkVersion(db, id)
 	if err == nil && version == nil {
-		err = db.Set([]byte{keyVersion}, append(binary.BigEndian.AppendUint16(nil, tableVersion), id[:]...), pebble.NoSync)
+		err = db.Set([]byte{keyVersion}, append(binary.BigEndian.AppendUint16(nil, tableFormat), id[:]...), pebble.NoSync)
 	}
 	if err != nil {
 		db.Close()
@@ -84,7 +88,7 @@ func checkVersion(db *pebble.DB, id logID) ([]byte, error) {
 		return nil, err
 	}
 	defer closer.Close()
-	if len(v) < 2 || binary.BigEndian.Uint16(v) != tableVersion {
+	if len(v) < 2 || binary.BigEndian.Uint16(v) != tableFormat {
 		return nil, errTableVersion
 	}
 	if string(v[2:]) != string(id[:]) {
@@ -237,6 +241,8 @@ func (t *table) change(fill func(b *pebble.Batch) error) error {
 		if err := fill(b); err != nil {
 			return err
 		}
+		t.version.Add(1)
+		defer t.version.Add(1)
 		return b.Commit(pebble.NoSync)
 	})
 }

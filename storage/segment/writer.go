@@ -2,6 +2,7 @@ package segment
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 
 	"github.com/strobemq/strobe/storage/bk"
@@ -81,11 +82,10 @@ func (w *writer) commit(c *commit) {
 		return
 	}
 	c.seg = w.seg
-	if w.log.o.mutant == mutantEarlyAck {
-		c.end = w.pos
-		w.log.complete(c)
-	}
 	next, err := w.write(c, length, written)
+	if err == nil && w.log.o.mutant == mutantEarlyAck {
+		w.log.complete(&commit{seg: c.seg, records: slices.Clone(c.records), offs: c.offs, end: next.pos})
+	}
 	if err == nil && w.log.o.mutant != mutantSkipSync {
 		err = w.sync()
 	}
