@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+func newID() string { return uuid.NewString() }
+
 // row is an order as it is committed, and as it comes back.
 type row struct {
 	ID       string `json:"id"`
@@ -75,7 +77,7 @@ func (d *demo) write(ctx context.Context, writer, rows int, committed *ledgerOfR
 		for range n {
 			customer := fmt.Sprintf("customer-%d-%d", writer, rand.IntN(5))
 			next[customer]++
-			list = append(list, row{ID: uuid.NewString(), Customer: customer, Seq: seq[customer] + next[customer], Net: rand.Int64N(100_000)})
+			list = append(list, row{ID: newID(), Customer: customer, Seq: seq[customer] + next[customer], Net: rand.Int64N(100_000)})
 		}
 		tx, err := c.Begin(ctx)
 		if err != nil {
@@ -136,7 +138,7 @@ func (d *demo) firstRow(ctx context.Context, seen *watcher) (arrival, error) {
 		return arrival{}, err
 	}
 	defer c.Close(ctx)
-	r := row{ID: uuid.NewString(), Customer: "customer-first", Seq: 1, Net: 1000}
+	r := row{ID: newID(), Customer: "customer-first", Seq: 1, Net: 1000}
 	tx, err := c.Begin(ctx)
 	if err != nil {
 		return arrival{}, err
