@@ -1,6 +1,7 @@
 package managed
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/meta"
 )
 
 func openCursor(t *testing.T, l *Ledger, name string) *Cursor {
@@ -208,6 +210,64 @@ func TestCursorBudget(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if n := w.meta.count() - puts; n != 1000 {
 			t.Errorf("%d writes in the end, want 1000", n)
+		}
+		_ = m.Close(t.Context())
+	})
+}
+
+// A write that fails is made up for by the next flush.
+func TestCursorFlushFails(t *testing.T) {
+	w := newWorld(t)
+	l := w.open(w.manager(Options{}), Config{})
+	c := openCursor(t, l, "sub")
+	at := newProducer(t, l).publish(numbered(0, 3)...)
+	w.meta.faults(func(op, key string) error {
+		if op == "put" {
+			return errBoom
+		}
+		return nil
+	}, nil)
+	c.AckCumulative(at[1], nil, nil)
+	if err := c.Flush(t.Context()); !errors.Is(err, errBoom) {
+		t.Fatalf("flush: %v", err)
+	}
+	w.meta.faults(nil, nil)
+	if err := c.Flush(t.Context()); err != nil {
+		t.Fatalf("flush: %v", err)
+	}
+	if got := w.open(w.manager(Options{}), Config{}).Cursor("sub").MarkDelete(); got != at[1] {
+		t.Errorf("stored %v, want %v", got, at[1])
+	}
+}
+
+// Whether the node names a new cursor ledger stays unknown: the ledger must not be deleted.
+func TestCursorLedgerUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.manager(Options{})
+		l := w.open(m, Config{})
+		c := openCursor(t, l, "sub")
+		at := newProducer(t, l).publish(numbered(0, 20)...)
+		for i := range nodePuts {
+			c.AckCumulative(at[i], nil, nil)
+			if err := c.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.AckIndividual(acks(at[10]))
+		w.meta.faults(func(op, key string) error {
+			if op == "get" {
+				return meta.ErrUnknown
+			}
+			return nil
+		}, func(op, key string) error { return meta.ErrUnknown })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_ = c.Flush(ctx)
+		w.meta.faults(nil, nil)
+		w.last.kill()
+		if next := w.open(w.manager(Options{}), Config{}).Cursor("sub"); !next.IsAcked(at[10]) {
+			t.Error("the position is lost")
 		}
 		_ = m.Close(t.Context())
 	})
