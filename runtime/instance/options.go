@@ -28,7 +28,7 @@ type Options struct {
 	CallRecords  int   // in one call of Process; 500
 	CallBytes    int64 // of them; 1 MiB
 	WriteRecords int   // outputs that wait to be written; 10 000. The outputs of one call may go beyond either
-	WriteBytes   int64 // of them; 16 MiB
+	WriteBytes   int64 // of them; 4 MiB
 
 	RecordBackoff  Backoff       // between the attempts of a record; 100 ms to 30 s
 	ConnectBackoff Backoff       // between attempts to connect and to write; 100 ms to 30 s
@@ -63,7 +63,7 @@ func (o Options) withDefaults() Options {
 	set(&o.CallRecords, 500)
 	set(&o.CallBytes, 1<<20)
 	set(&o.WriteRecords, 10_000)
-	set(&o.WriteBytes, 16<<20)
+	set(&o.WriteBytes, 4<<20)
 	o.RecordBackoff = o.RecordBackoff.withDefaults()
 	o.ConnectBackoff = o.ConnectBackoff.withDefaults()
 	set(&o.PermissionWait, 30*time.Second)

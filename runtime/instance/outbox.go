@@ -7,7 +7,7 @@ type outbox struct {
 	records    []connectors.Record
 	items      []*item // of each record
 	bytes      int64
-	memory     []byte // what the records point to, when it had to be copied
+	memory     memory // what the records point to, when it had to be copied
 	properties []connectors.Property
 	alone      bool // a write of several was refused as a whole: they are written one by one, to find the culprit
 }
@@ -26,7 +26,7 @@ func (o *outbox) add(it *item, r *connectors.Record, keep bool) {
 		return
 	}
 	own := &o.records[len(o.records)-1]
-	own.Key, own.Payload = o.copy(r.Key), o.copy(r.Payload)
+	own.Key, own.Payload = o.memory.copy(r.Key), o.memory.copy(r.Payload)
 	if len(r.Properties) > 0 {
 		start := len(o.properties)
 		o.properties = append(o.properties, r.Properties...)
@@ -34,29 +34,13 @@ func (o *outbox) add(it *item, r *connectors.Record, keep bool) {
 	}
 }
 
-// copy copies b into the box's memory. When that grows, slices of before keep the memory they are in.
-func (o *outbox) copy(b []byte) []byte {
-	if b == nil {
-		return nil
-	}
-	start := len(o.memory)
-	o.memory = append(o.memory, b...)
-	return o.memory[start:len(o.memory):len(o.memory)]
-}
-
-// maxKept is how much memory an empty box keeps for the next time.
-const maxKept = 4 << 20
-
 func (o *outbox) reset() {
 	clear(o.records)
 	clear(o.items)
 	clear(o.properties)
 	o.records, o.items, o.properties = o.records[:0], o.items[:0], o.properties[:0]
 	o.bytes, o.alone = 0, false
-	if cap(o.memory) > maxKept {
-		o.memory = nil
-	}
-	o.memory = o.memory[:0]
+	o.memory.reset()
 }
 
 // keep moves record i to place at, which is not behind it.
