@@ -67,7 +67,7 @@ func (t *Topic) Subscribe(ctx context.Context, o SubscribeOptions) (*subscriptio
 		s := t.Subscription(o.Name)
 		if s == nil {
 			var err error
-			if s, err = t.make(ctx, o); err != nil {
+			if s, err = t.make(ctx, o, false); err != nil {
 				return nil, err
 			}
 		}
@@ -80,8 +80,8 @@ func (t *Topic) Subscribe(ctx context.Context, o SubscribeOptions) (*subscriptio
 	}
 }
 
-// make creates the subscription, unless somebody else just did.
-func (t *Topic) make(ctx context.Context, o SubscribeOptions) (*subscription.Subscription, error) {
+// make creates the subscription, unless somebody else just did. By hand it may be created where first use does not.
+func (t *Topic) make(ctx context.Context, o SubscribeOptions, byHand bool) (*subscription.Subscription, error) {
 	if o.Name == "" || len(o.Name) > maxName || ownCursor(o.Name) {
 		return nil, refuse(wire.NotAllowedError, fault.SubscriptionName, "%q", o.Name)
 	}
@@ -96,7 +96,7 @@ func (t *Topic) make(ctx context.Context, o SubscribeOptions) (*subscription.Sub
 	t.mu.Lock()
 	settings := t.settings
 	t.mu.Unlock()
-	if settings.NoSubscriptionCreation && !o.NonDurable {
+	if settings.NoSubscriptionCreation && !o.NonDurable && !byHand {
 		return nil, refuse(wire.SubscriptionNotFound, fault.SubscriptionNotFound, "%s, %q", t.name, o.Name)
 	}
 	cursor, err := t.cursorFor(ctx, o)
@@ -196,7 +196,7 @@ func (t *Topic) CreateSubscription(ctx context.Context, name string, p bk.Positi
 	if t.Subscription(name) != nil {
 		return nil
 	}
-	s, err := t.make(ctx, SubscribeOptions{Name: name, Earliest: p != bk.Latest, Properties: properties})
+	s, err := t.make(ctx, SubscribeOptions{Name: name, Earliest: p != bk.Latest, Properties: properties}, true)
 	if err != nil || p == bk.Latest || p == bk.Earliest {
 		return err
 	}

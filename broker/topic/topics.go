@@ -204,21 +204,22 @@ func (r *Topics) Unload(ctx context.Context, n Name) error {
 
 // finish ends a life by e and waits for that.
 func (r *Topics) finish(ctx context.Context, l *life, e event) error {
-	var err error
+	done := make(chan error, 1)
 	begun := r.run(func(ctx context.Context) {
 		<-l.ready
 		if l.err != nil {
+			done <- nil
 			return
 		}
 		r.slots <- struct{}{}
 		defer func() { <-r.slots }()
-		err = r.shut(ctx, l, e)
+		done <- r.shut(ctx, l, e)
 	})
 	if !begun {
 		return refuse(wire.ServiceNotReady, fault.TopicGoing, "%s: the broker is stopping", l.name)
 	}
 	select {
-	case <-l.ended:
+	case err := <-done:
 		return err
 	case <-ctx.Done():
 		return refuse(wire.ServiceNotReady, fault.TopicGoing, "%s: %w", l.name, ctx.Err())
