@@ -10,12 +10,11 @@ import (
 
 	"github.com/strobemq/strobe/connectors"
 	"github.com/strobemq/strobe/connectors/connectortest"
-	"github.com/strobemq/strobe/connectors/postgres/postgrestest"
 )
 
 // The kit's faults on a server of its own, which it also kills.
 func TestSourceConforms(t *testing.T) {
-	server := postgrestest.New(t, nil)
+	server := mortalServer(t)
 	d := newDatabase(t, server)
 	d.exec(outboxTable)
 	connectortest.RunSource(t, connectortest.SourceSuite{

@@ -150,19 +150,32 @@ func (s server) connectError(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	if errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) || strings.Contains(err.Error(), "server refused TLS") {
-		return connectors.As(connectors.BadConfig, fault.PostgresTLS.New("%s: %w", s, err))
+	refused := s.tlsMode != "prefer" && strings.Contains(err.Error(), "server refused TLS")
+	if refused || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) {
+		return connectors.As(connectors.BadConfig, fault.PostgresTLS.New("%s: %w", s, reason(err)))
 	}
 	return connectors.As(connectors.Retry, fault.PostgresUnreachable.New("%s: %w", s, reason(err)))
 }
 
-// reason is the innermost text of a connection error: what pgconn puts around it repeats the address for every attempt.
+// reason is the innermost of a connection error: what pgconn puts around it repeats the address for every attempt.
 func reason(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op
+	for {
+		var next error
+		switch e := err.(type) {
+		case *net.OpError:
+			return err
+		case interface{ Unwrap() error }:
+			next = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			if list := e.Unwrap(); len(list) > 0 {
+				next = list[len(list)-1]
+			}
+		}
+		if next == nil {
+			return err
+		}
+		err = next
 	}
-	return err
 }
 
 // serverError gives what Postgres answered its fault and class.

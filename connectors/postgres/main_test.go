@@ -19,6 +19,23 @@ import (
 // shared is one server for all tests that do not take it away; each has a database of its own.
 var shared *postgrestest.Server
 
+// mortal is the server of tests that kill it or change its settings; they leave it running as it was.
+var mortal = sync.OnceValues(func() (*postgrestest.Server, error) {
+	return postgrestest.Start(postgrestest.Options{Progress: os.Stderr})
+})
+
+func mortalServer(t *testing.T) *postgrestest.Server {
+	t.Helper()
+	s, err := mortal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	usedMortal = true
+	return s
+}
+
+var usedMortal bool
+
 func TestMain(m *testing.M) {
 	var err error
 	shared, err = postgrestest.Start(postgrestest.Options{Progress: os.Stderr, Settings: map[string]string{"max_replication_slots": "100", "max_wal_senders": "100", "fsync": "off"}})
@@ -28,6 +45,10 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	shared.Close()
+	if usedMortal {
+		s, _ := mortal()
+		s.Close()
+	}
 	os.Exit(code)
 }
 

@@ -40,7 +40,7 @@ func switchPoint(ctx context.Context, conn *pgconn.PgConn, present, old int32) (
 }
 
 // slotTimeout is how long the creation of a slot may wait for open transactions before the source says what it waits for.
-const slotTimeout = 20 * time.Second
+var slotTimeout = 20 * time.Second
 
 func setTimeout(ctx context.Context, conn *pgconn.PgConn, d time.Duration) error {
 	_, err := query(ctx, conn, fmt.Sprintf("SET statement_timeout = %d", d.Milliseconds()))

@@ -327,9 +327,15 @@ func (st *stream) close(ctx context.Context, last bool) error {
 	done, _ := st.tracker.drained()
 	st.point.Drained = last && done && pos.row == st.handed
 	err := st.keeper.settle(ctx, st.point.Drained)
-	if st.framer.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
-		st.framer.Conn.Write([]byte{'X', 0, 0, 0, 4})
+	st.hangUp()
+	return err
+}
+
+// hangUp ends the connection and waits a moment until the server has let go of the slot, so that the next connection finds it free.
+func (st *stream) hangUp() {
+	st.framer.SetDeadline(time.Now().Add(time.Second))
+	if _, err := st.framer.Conn.Write([]byte{'X', 0, 0, 0, 4}); err == nil {
+		io.Copy(io.Discard, st.framer.Conn)
 	}
 	st.framer.Close()
-	return err
 }
