@@ -122,6 +122,8 @@ func (l *Ledger) Close(ctx context.Context) error {
 	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
 	defer cancel()
 	l.abort(hard)
+	l.table.await()
+	defer l.table.unlock()
 	for _, c := range l.Cursors() {
 		if was == ErrFenced {
 			c.abandon(hard)

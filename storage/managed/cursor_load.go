@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/meta"
 )
+
+// loadAtOnce is how many cursors of a managed ledger are loaded at the same time.
+const loadAtOnce = 16
 
 // loadCursors opens the durable cursors that there are.
 func (l *Ledger) loadCursors(ctx context.Context) error {
@@ -15,18 +20,39 @@ func (l *Ledger) loadCursors(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, encoded := range names {
-		key := l.node.key + "/" + encoded
-		name, err := DecodeName(encoded)
-		if err != nil {
-			return damagedNode(key, err)
-		}
-		c := l.newCursor(name, key)
-		if err := c.load(ctx); err != nil {
-			return fmt.Errorf("cursor %s: %w", name, err)
-		}
-		l.cursors[name] = c
+	if len(names) == 1 {
+		return l.loadCursor(ctx, names[0])
 	}
+	var all sync.WaitGroup
+	slots := make(chan struct{}, loadAtOnce)
+	errs := make([]error, len(names))
+	for i, name := range names {
+		slots <- struct{}{}
+		all.Go(func() {
+			errs[i] = l.loadCursor(ctx, name)
+			<-slots
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *Ledger) loadCursor(ctx context.Context, encoded string) error {
+	key := l.node.key + "/" + encoded
+	name, err := DecodeName(encoded)
+	if err != nil {
+		return damagedNode(key, err)
+	}
+	c := l.newCursor(name, key)
+	switch err := c.load(ctx); {
+	case errors.Is(err, meta.ErrNotFound): // a part of a path, not a cursor
+		return nil
+	case err != nil:
+		return fmt.Errorf("cursor %s: %w", name, err)
+	}
+	l.mu.Lock()
+	l.cursors[name] = c
+	l.mu.Unlock()
 	return nil
 }
 
@@ -46,8 +72,9 @@ func (c *Cursor) load(ctx context.Context) error {
 			return err
 		}
 	}
-	c.store.node.version, c.store.rest, c.store.refers = v.Version, info.rest, info.ledger
+	c.store.node.version, c.store.node.unsure, c.store.rest = v.Version, nil, info.rest
 	c.l.mu.Lock()
+	c.store.refers = info.ledger
 	c.props = info.properties
 	c.restoreLocked(p)
 	c.l.mu.Unlock()

@@ -18,7 +18,7 @@ type cursorStore struct {
 	node   slot
 	rest   []byte // fields of the node that are not understood
 	writer *cursorWriter
-	refers int64 // the ledger that the node names, -1: none
+	refers int64 // the ledger that the node names, -1: none; written under Ledger.mu too
 	puts   int   // positions written to the node in this life
 
 	// under Ledger.mu:
@@ -237,10 +237,22 @@ func (c *Cursor) put(ctx context.Context, ledger int64, p position) error {
 	return nil
 }
 
+// create writes the node of a new cursor. meta.ErrConflict when there is one.
+func (c *Cursor) create(ctx context.Context) error {
+	info := cursorInfo{
+		ledger: -1, active: time.Now().UnixMilli(), properties: c.props,
+		position: position{markDelete: c.markDelete, properties: c.longs},
+	}
+	c.store.node.version = meta.Absent
+	return c.store.node.write(ctx, c.l.m.meta, info.encode())
+}
+
 // forsake deletes the ledger that the node named until now, unless it is keep.
 func (c *Cursor) forsake(ctx context.Context, keep int64) {
 	old := c.store.refers
+	c.l.mu.Lock()
 	c.store.refers = keep
+	c.l.mu.Unlock()
 	if old < 0 || old == keep {
 		return
 	}

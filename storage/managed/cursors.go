@@ -2,6 +2,7 @@ package managed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,10 +27,10 @@ func (l *Ledger) OpenCursor(ctx context.Context, name string, o CursorOptions) (
 	if name == "" {
 		return nil, fmt.Errorf("cursor %q: %w", name, ErrName)
 	}
-	if err := l.ctl.lock(ctx); err != nil {
+	if err := l.table.lock(ctx); err != nil {
 		return nil, err
 	}
-	defer l.ctl.unlock()
+	defer l.table.unlock()
 	if err := l.usable(); err != nil {
 		return nil, err
 	}
@@ -42,8 +43,11 @@ func (l *Ledger) OpenCursor(ctx context.Context, name string, o CursorOptions) (
 	}
 	c = l.newCursor(name, l.node.key+"/"+EncodeName(name))
 	c.markDelete, c.props, c.longs = start, maps.Clone(o.Properties), slices.Clone(o.LongProperties)
-	c.store.node.version = meta.Absent
-	if err := c.put(ctx, -1, position{markDelete: start, properties: c.longs}); err != nil {
+	err := c.create(ctx)
+	if errors.Is(err, meta.ErrConflict) { // an earlier call of ours had an unknown result
+		err = c.load(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("managed ledger %s: create cursor %s: %w", l.name, name, err)
 	}
 	l.mu.Lock()
@@ -57,6 +61,7 @@ func (l *Ledger) NonDurable(name string, start bk.Position) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := &Cursor{l: l, name: name, markDelete: l.clipLocked(start)}
+	c.store.refers = -1
 	if l.loose == nil {
 		l.loose = map[*Cursor]struct{}{}
 	}
@@ -81,10 +86,10 @@ func (l *Ledger) clipLocked(p bk.Position) bk.Position {
 
 // DeleteCursor deletes a durable cursor and what it stored. ErrNotFound.
 func (l *Ledger) DeleteCursor(ctx context.Context, name string) error {
-	if err := l.ctl.lock(ctx); err != nil {
+	if err := l.table.lock(ctx); err != nil {
 		return err
 	}
-	defer l.ctl.unlock()
+	defer l.table.unlock()
 	if err := l.usable(); err != nil {
 		return err
 	}

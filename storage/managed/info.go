@@ -14,6 +14,7 @@ type Info struct {
 	Entries       int64
 	Bytes         int64
 	Pending       int64  // ops in flight
+	Added         int64  // entries confirmed since it was opened
 	State         string // LedgerOpened, ClosedLedger (no ledger is open now), Terminated, Fenced, Closed
 	Terminated    *bk.Position
 	Properties    map[string]string
@@ -31,14 +32,16 @@ type LedgerInfo struct {
 
 // CursorInfo is one cursor.
 type CursorInfo struct {
-	Name       string
-	Durable    bool
-	MarkDelete bk.Position
-	Backlog    int64
-	Acked      int64 // entries acknowledged behind the mark-delete
-	Ranges     int   // in how many runs
-	Batches    int   // batches acknowledged in part
-	Dirty      bool  // has changes that are not durable yet
+	Name         string
+	Durable      bool
+	MarkDelete   bk.Position
+	Backlog      int64
+	Acked        int64          // entries acknowledged behind the mark-delete
+	Ranges       int            // in how many runs
+	Properties   []LongProperty // tied to the mark-delete
+	CursorLedger int64          // the ledger that holds the position, -1: it is in the node
+	Batches      int            // batches acknowledged in part
+	Dirty        bool           // has changes that are not durable yet
 }
 
 // Info is a picture of the managed ledger now.
@@ -47,7 +50,7 @@ func (l *Ledger) Info() Info {
 	defer l.mu.Unlock()
 	i := Info{
 		Name: l.name, LastConfirmed: l.lac, Entries: l.chain.next - l.chain.first(), Bytes: l.chain.bytes(), Terminated: l.terminated,
-		Properties: maps.Clone(l.props), State: "ClosedLedger",
+		Properties: maps.Clone(l.props), State: "ClosedLedger", Added: l.added,
 	}
 	if l.w != nil {
 		i.State, i.Pending = "LedgerOpened", int64(l.w.inflight)
@@ -76,6 +79,6 @@ func (l *Ledger) Info() Info {
 func (c *Cursor) infoLocked() CursorInfo {
 	return CursorInfo{
 		Name: c.name, Durable: c.durable, MarkDelete: c.markDelete, Backlog: c.backlogLocked(), Acked: c.acks.n, Ranges: c.acks.runs,
-		Batches: len(c.batches), Dirty: c.store.dirty,
+		Batches: len(c.batches), Dirty: c.store.dirty, Properties: c.longs, CursorLedger: c.store.refers,
 	}
 }

@@ -27,10 +27,14 @@ type Ledger struct {
 	node slot   // under ctl
 	rest []byte // fields of the node that are not understood; under ctl
 
+	// table serialises creating and deleting cursors, which need not wait for ledgers. It is taken before mu, after ctl.
+	table ctlLock
+
 	mu         sync.Mutex // guards what follows, and the fields of writer, reader and Cursor
 	cfg        Config
 	chain      chain
 	lac        bk.Position
+	added      int64 // entries confirmed since it was opened
 	props      map[string]string
 	terminated *bk.Position
 	dead       error // ErrFenced, ErrClosed or ErrTerminated: takes no more entries
@@ -83,7 +87,8 @@ func (l *Ledger) OnRolled(call func(closed int64)) {
 }
 
 // OnUpdate sets what is called before the node is written, off every lock, to bring properties up to date that change with every
-// publish ("index", interop §7.3): call changes the map it is given.
+// publish ("index", interop §7.3): call changes the map it is given. It must not call methods of the managed ledger that take a
+// context.
 func (l *Ledger) OnUpdate(call func(props map[string]string)) {
 	l.mu.Lock()
 	l.onUpdate = call

@@ -39,7 +39,7 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 		return nil, damagedNode(path, err)
 	}
 	l := &Ledger{
-		m: m, name: name, log: m.log.With("ledger", name), ctl: newCtlLock(), node: slot{key: path, version: v.Version}, rest: info.rest,
+		m: m, name: name, log: m.log.With("ledger", name), ctl: newCtlLock(), table: newCtlLock(), node: slot{key: path, version: v.Version}, rest: info.rest,
 		cfg: cfg, props: info.properties, terminated: info.terminated, cursors: map[string]*Cursor{},
 	}
 	l.ctx, l.stop = context.WithCancel(m.ctx)
@@ -66,13 +66,13 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 	return l, nil
 }
 
-// settle builds the chain from the node's list. The last ledger is recovered unless its owner recorded that it was closed; empty
-// ledgers are dropped.
+// settle builds the chain from the node's list. A ledger whose end its owner did not record is recovered (the last one, as a rule);
+// empty ledgers are dropped.
 func (l *Ledger) settle(ctx context.Context, links []link) error {
 	now := time.Now().UnixMilli()
 	changed := false
-	for i, k := range links {
-		if i == len(links)-1 && (k.timestamp == 0 || k.entries == 0) {
+	for _, k := range links {
+		if k.timestamp == 0 || k.entries == 0 {
 			changed = true
 			r, err := l.m.ledgers.Open(ctx, k.ledger, true)
 			if errors.Is(err, bk.ErrNoLedger) {

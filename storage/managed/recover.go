@@ -68,12 +68,9 @@ func (l *Ledger) recover(ctx context.Context, w *writer) error {
 	l.waiting.prepend(&w.failed)
 	l.doomed = append(l.doomed, l.chain.dropEmpty()...)
 	l.trimSoonLocked()
-	call := l.onRolled
 	l.mu.Unlock()
 	l.log.Info("ledger ended early", "id", w.id, "cause", w.broken, "last", last)
 	complete(done)
-	if call != nil {
-		call(w.id)
-	}
+	l.tellRolled(w.id)
 	return nil
 }

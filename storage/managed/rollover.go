@@ -113,13 +113,19 @@ func (l *Ledger) stamp(w *writer) {
 func (l *Ledger) finish(ctx context.Context, w *writer) {
 	l.mu.Lock()
 	w.disarm()
-	call := l.onRolled
 	l.trimSoonLocked()
 	l.mu.Unlock()
 	if err := w.ledger.Close(ctx); err != nil {
 		l.log.Debug("ledger not closed", "id", w.id, "err", err)
 	}
-	if call != nil {
-		call(w.id)
+	l.tellRolled(w.id)
+}
+
+// tellRolled calls the hook without ctl, so that it may call back.
+func (l *Ledger) tellRolled(id int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if call := l.onRolled; call != nil {
+		l.m.work.run(func() { call(id) })
 	}
 }

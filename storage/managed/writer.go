@@ -54,7 +54,7 @@ func (w *writer) submitLocked(ops []*Op) {
 // submitWaitingLocked hands over what waited, as much of it as makes the ledger full.
 func (w *writer) submitWaitingLocked() {
 	cfg := &w.l.cfg
-	for int64(len(w.adds)) < cfg.MaxEntriesPerLedger && w.bytes < cfg.MaxBytesPerLedger {
+	for cfg.MinRollover > 0 || int64(len(w.adds)) < cfg.MaxEntriesPerLedger && w.bytes < cfg.MaxBytesPerLedger {
 		op := w.l.waiting.pop()
 		if op == nil {
 			break
@@ -117,6 +117,7 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 	if entries > 0 {
 		l.chain.grow(entries, bytes)
 		l.lac = done[entries-1].Position
+		l.added += entries
 		w.last = time.Now()
 		if w.wanter != nil && w.last.Sub(w.checked) >= time.Second {
 			w.checked = w.last
