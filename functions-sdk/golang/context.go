@@ -2,18 +2,31 @@ package strobe
 
 // Context is what a handler can do beside returning. It is valid until the handler returns.
 type Context struct {
-	emit   func(topic string, m *Message)
+	out    *reply                        // of a guest
+	emit   func(topic string, m Message) // outside of one
 	config func(key string) (string, bool)
 	log    func(level uint32, text string)
 }
 
 // Emit publishes a message to the function's output topic, once the handler has returned nil. The message is copied at once: its slices
 // may be changed afterwards. A function without an output topic rejects the message that made it emit.
-func (c *Context) Emit(m Message) { c.emit("", &m) }
+func (c *Context) Emit(m Message) {
+	if c.out == nil {
+		c.emit("", m)
+		return
+	}
+	c.out.emit("", &m)
+}
 
 // EmitTo publishes a message to a topic: a full name (persistent://tenant/namespace/name), or a bare name, which belongs to the
 // function's namespace.
-func (c *Context) EmitTo(topic string, m Message) { c.emit(topic, &m) }
+func (c *Context) EmitTo(topic string, m Message) {
+	if c.out == nil {
+		c.emit(topic, m)
+		return
+	}
+	c.out.emit(topic, &m)
+}
 
 // Config returns the value that the function was deployed with for key (--config key=value), and whether it is set.
 func (c *Context) Config(key string) (value string, ok bool) { return c.config(key) }

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strings"
-	"time"
+	"unicode/utf8"
 )
 
 // Frames are described byte by byte in docs/functions-abi.md; the numbers in layout.go are generated from the host's.
@@ -57,48 +57,34 @@ func (r *request) next(m *Message) error {
 	if len(r.left) < recordFixed {
 		return errFrame
 	}
-	f := r.left
-	size := int64(le.Uint32(f[recordSize:])) + 4
-	if size < recordFixed || size > int64(len(f)) {
+	f := &r.left[0]
+	size := int64(get32(f, recordSize)) + 4
+	if size < recordFixed || size > int64(len(r.left)) {
 		return errFrame
 	}
-	b := f[recordFixed:size]
-	r.left = f[size:]
-	topic, flags := le.Uint32(f[recordTopic:]), le.Uint32(f[recordFlags:])
-	key, props, payload := le.Uint32(f[recordKeySize:]), le.Uint32(f[recordProperties:]), le.Uint32(f[recordPayloadSize:])
+	b := r.left[recordFixed:size]
+	r.left = r.left[size:]
+	topic, flags := get32(f, recordTopic), get32(f, recordFlags)
+	key, props, payload := get32(f, recordKeySize), get32(f, recordProperties), get32(f, recordPayloadSize)
 	if int64(topic) >= int64(len(r.topics)) || int64(key)+int64(payload)+int64(props)*propertyFixed > int64(len(b)) {
 		return errFrame
 	}
-	*m = Message{
-		Topic: r.topics[topic],
-		ID: MessageID{
-			Ledger: int64(le.Uint64(f[recordLedger:])), Entry: int64(le.Uint64(f[recordEntry:])),
-			Batch: int32(le.Uint32(f[recordBatch:])), Partition: int32(le.Uint32(f[recordPartition:])),
-		},
-		EventTime:   unixMilli(le.Uint64(f[recordEventTime:])),
-		PublishTime: unixMilli(le.Uint64(f[recordPublishTime:])),
-		Redelivery:  int(le.Uint32(f[recordRedelivery:])),
-		Null:        flags&flagNull != 0,
-	}
+	m.Topic = r.topics[topic]
+	m.ID.Ledger, m.ID.Entry = int64(get64(f, recordLedger)), int64(get64(f, recordEntry))
+	m.ID.Batch, m.ID.Partition = int32(get32(f, recordBatch)), int32(get32(f, recordPartition))
+	m.EventTime, m.PublishTime = Millis(get64(f, recordEventTime)), Millis(get64(f, recordPublishTime))
+	m.Redelivery = int(get32(f, recordRedelivery))
+	m.Null = flags&flagNull != 0
+	m.Key, m.Properties = nil, nil
 	if flags&flagKey != 0 {
 		m.Key = b[:key:key]
 	}
 	b = b[key:]
-	r.props = r.props[:0]
-	for range props {
-		if len(b) < propertyFixed {
-			return errFrame
-		}
-		k, v := int64(le.Uint32(b)), int64(le.Uint32(b[4:]))
-		b = b[propertyFixed:]
-		if k+v > int64(len(b)) {
-			return errFrame
-		}
-		text := string(b[:k+v])
-		r.props = append(r.props, Property{Key: text[:k], Value: text[k:]})
-		b = b[k+v:]
-	}
 	if props != 0 {
+		var err error
+		if b, err = r.properties(b, props); err != nil {
+			return err
+		}
 		m.Properties = r.props
 	}
 	if int64(payload) != int64(len(b)) {
@@ -106,6 +92,24 @@ func (r *request) next(m *Message) error {
 	}
 	m.Payload = b[:len(b):len(b)]
 	return nil
+}
+
+func (r *request) properties(b []byte, n uint32) ([]byte, error) {
+	r.props = r.props[:0]
+	for range n {
+		if len(b) < propertyFixed {
+			return nil, errFrame
+		}
+		k, v := int64(le.Uint32(b)), int64(le.Uint32(b[4:]))
+		b = b[propertyFixed:]
+		if k+v > int64(len(b)) {
+			return nil, errFrame
+		}
+		text := string(b[:k+v])
+		r.props = append(r.props, Property{Key: text[:k], Value: text[k:]})
+		b = b[k+v:]
+	}
+	return b, nil
 }
 
 // reply collects statuses and outputs; both buffers are reused.
@@ -131,9 +135,12 @@ func (r *reply) record(index int) {
 
 // status ends the current record; its outputs are dropped unless status is statusOK.
 func (r *reply) status(status uint32, text string) {
-	if status != statusOK {
-		r.outputs, r.count = r.outputs[:r.mark], r.marked
+	if status == statusOK {
+		var ok [statusFixed]byte
+		r.statuses = append(r.statuses, ok[:]...)
+		return
 	}
+	r.outputs, r.count = r.outputs[:r.mark], r.marked
 	text = validText(text)
 	r.statuses = le.AppendUint32(r.statuses, status)
 	r.statuses = le.AppendUint32(r.statuses, uint32(len(text)))
@@ -150,22 +157,12 @@ func (r *reply) emit(topic string, m *Message) {
 	if m.Null {
 		flags, payload = flags|flagNull, nil
 	}
-	if topic = validText(topic); topic != "" {
-		index = namedTopic
+	if topic != "" {
+		topic, index = validText(topic), namedTopic
 	}
-	var f [outputFixed]byte
-	le.PutUint32(f[outputInput:], r.input)
-	le.PutUint32(f[outputTopicIndex:], index)
-	le.PutUint32(f[outputFlags:], flags)
-	if !m.EventTime.IsZero() && m.EventTime.UnixMilli() > 0 {
-		le.PutUint64(f[outputEventTime:], uint64(m.EventTime.UnixMilli()))
-	}
-	le.PutUint32(f[outputNameSize:], uint32(len(topic)))
-	le.PutUint32(f[outputKeySize:], uint32(len(m.Key)))
-	le.PutUint32(f[outputProperties:], uint32(len(m.Properties)))
-	le.PutUint32(f[outputPayloadSize:], uint32(len(payload)))
 	at := len(r.outputs)
-	r.outputs = append(r.outputs, f[:]...)
+	var fixed [outputFixed]byte
+	r.outputs = append(r.outputs, fixed[:]...)
 	r.outputs = append(r.outputs, topic...)
 	r.outputs = append(r.outputs, m.Key...)
 	for i := range m.Properties {
@@ -176,7 +173,16 @@ func (r *reply) emit(topic string, m *Message) {
 		r.outputs = append(r.outputs, v...)
 	}
 	r.outputs = append(r.outputs, payload...)
-	le.PutUint32(r.outputs[at:], uint32(len(r.outputs)-at-4))
+	f := &r.outputs[at]
+	put32(f, outputSize, uint32(len(r.outputs)-at-4))
+	put32(f, outputInput, r.input)
+	put32(f, outputTopicIndex, index)
+	put32(f, outputFlags, flags)
+	put64(f, outputEventTime, uint64(max(m.EventTime, 0)))
+	put32(f, outputNameSize, uint32(len(topic)))
+	put32(f, outputKeySize, uint32(len(m.Key)))
+	put32(f, outputProperties, uint32(len(m.Properties)))
+	put32(f, outputPayloadSize, uint32(len(payload)))
 	r.count++
 }
 
@@ -187,11 +193,9 @@ func (r *reply) end() []byte {
 	return r.statuses
 }
 
-func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
-func unixMilli(ms uint64) time.Time {
-	if ms == 0 {
-		return time.Time{}
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
 	}
-	return time.UnixMilli(int64(ms))
+	return strings.ToValidUTF8(s, "\uFFFD")
 }

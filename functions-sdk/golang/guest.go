@@ -11,7 +11,7 @@ type guest struct {
 // newGuest makes a guest with the host functions config and log.
 func newGuest(config func(string) (string, bool), log func(uint32, string)) *guest {
 	g := &guest{}
-	g.ctx = Context{emit: g.rep.emit, config: config, log: log}
+	g.ctx = Context{out: &g.rep, config: config, log: log}
 	return g
 }
 

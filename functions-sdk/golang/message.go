@@ -10,14 +10,28 @@ type Message struct {
 	Payload    []byte
 	Null       bool
 	Properties Properties
-	EventTime  time.Time // when it happened, as its producer said; zero for none
+	EventTime  Millis // when it happened, as its producer said; 0 for none
 
 	// The rest says where the message came from, and is ignored when it is emitted.
 
 	Topic       string // full name of the topic it was read from
 	ID          MessageID
-	PublishTime time.Time
+	PublishTime Millis
 	Redelivery  int // how often it was delivered before
+}
+
+// Millis is a time in milliseconds since 1970, as messages carry it.
+type Millis int64
+
+// MillisOf is t as messages carry it.
+func MillisOf(t time.Time) Millis { return Millis(t.UnixMilli()) }
+
+// Time is m as a time, and the zero time if m is 0.
+func (m Millis) Time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(m))
 }
 
 // MessageID says where in a topic a message is.

@@ -4,7 +4,7 @@ package strobe
 // empty for the function's output), config its configuration, log its lines by level (0 debug to 3 error). It is what package
 // strobetest is made of; use that one.
 func Run(h Handler, m Message, emit func(topic string, m Message), config func(key string) (string, bool), log func(level uint32, text string)) error {
-	ctx := &Context{emit: func(topic string, m *Message) { emit(topic, m.clone()) }, config: config, log: log}
+	ctx := &Context{emit: func(topic string, m Message) { emit(topic, m.clone()) }, config: config, log: log}
 	return h(ctx, m)
 }
 

@@ -75,8 +75,8 @@ func Run(t testing.TB, h strobe.Handler, m strobe.Message, options ...Option) Re
 	if m.ID == (strobe.MessageID{}) {
 		m.ID = strobe.MessageID{Batch: -1, Partition: -1}
 	}
-	if m.PublishTime.IsZero() {
-		m.PublishTime = time.Now()
+	if m.PublishTime == 0 {
+		m.PublishTime = strobe.MillisOf(time.Now())
 	}
 	var r Result
 	emit := func(topic string, m strobe.Message) { r.Emitted = append(r.Emitted, Emitted{topic, m}) }

@@ -31,7 +31,7 @@ func handle(ctx *strobe.Context, m strobe.Message) error {
 		ctx.Emit(m)
 	case "describe":
 		m.Payload = fmt.Appendf(nil, "%s %v key=%q props=%v event=%d publish=%d redelivery=%d null=%v",
-			m.Topic, m.ID, m.Key, m.Properties, m.EventTime.UnixMilli(), m.PublishTime.UnixMilli(), m.Redelivery, m.Null)
+			m.Topic, m.ID, m.Key, m.Properties, m.EventTime, m.PublishTime, m.Redelivery, m.Null)
 		ctx.Emit(m)
 	case "twice":
 		ctx.Emit(m)
