@@ -78,7 +78,7 @@ func (c *conn) checkEntry(s *wire.Send, entry []byte) *fault.Error {
 
 // refuseSend answers one SEND with an error; the connection goes on.
 func (c *conn) refuseSend(p *producer, s *wire.Send, refused *fault.Error) error {
-	c.log.Warn("message refused", "code", refused.Code, "reason", refused.Error(), "client", c.clientVersion)
+	c.warn(refused)
 	c.publish() // what came before it counts as submitted, and must be
 	code, text := refusal(refused)
 	if !p.refuse(wire.SendError{ProducerID: s.ProducerID, SequenceID: s.SequenceID, Error: code, Message: []byte(text)}) {

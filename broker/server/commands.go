@@ -60,6 +60,6 @@ func (c *conn) refuseUnknown(t wire.Type, body []byte) {
 		}
 	}
 	err := fault.CommandUnknown.New("%s", t)
-	c.log.Warn("command refused", "code", err.Code, "reason", err.Error(), "client", c.clientVersion)
+	c.warn(err)
 	c.fail(request, err)
 }

@@ -47,6 +47,7 @@ type conn struct {
 	own budget // this connection's part of Server.budget
 
 	// The reader's own.
+	warned map[string]struct{} // codes logged
 	send   wire.Send
 	ack    wire.Ack
 	flow   wire.Flow
@@ -104,6 +105,19 @@ func (c *conn) report(err error) {
 		return
 	}
 	c.debug(err)
+}
+
+// warn logs that a command was refused for a reason that should not be; once for each code, so that a broken client cannot fill the
+// log.
+func (c *conn) warn(err *fault.Error) {
+	if _, ok := c.warned[err.Code]; ok {
+		return
+	}
+	if c.warned == nil {
+		c.warned = map[string]struct{}{}
+	}
+	c.warned[err.Code] = struct{}{}
+	c.log.Warn("command refused; this is said once for a connection", "code", err.Code, "reason", err.Error(), "client", c.clientVersion)
 }
 
 func (c *conn) debug(err error) {

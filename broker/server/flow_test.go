@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +49,9 @@ func TestPublishBudget(t *testing.T) {
 		t.Errorf("%d bytes in flight, %d are allowed", used, budget)
 	}
 	b.ledgers.Unhold()
+	answered := make(chan struct{})
 	go func() {
+		defer close(answered)
 		for range n {
 			p.receipt()
 		}
@@ -58,6 +62,7 @@ func TestPublishBudget(t *testing.T) {
 		}
 	}
 	<-sent
+	<-answered
 	eventually(t, "the budget is given back", func() bool { return b.server.Stats().PublishBytes == 0 })
 }
 
@@ -309,5 +314,41 @@ func TestAnyPieces(t *testing.T) {
 				e.Payload.Release()
 			}
 		})
+	}
+}
+
+// failing is a listener that has no file descriptor left for a while.
+type failing struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (l *failing) Accept() (net.Conn, error) {
+	if l.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+func TestServeGoesOnAfterEMFILE(t *testing.T) {
+	b := newBroker(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &failing{Listener: l}
+	f.left.Store(2)
+	served := make(chan error, 1)
+	go func() { served <- b.server.Serve(f) }()
+	b.addr = l.Addr().String()
+	b.connect()
+	if err := b.server.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if err := b.server.Serve(l); err == nil {
+		t.Error("a closed server serves")
 	}
 }

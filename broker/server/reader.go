@@ -86,13 +86,14 @@ func (c *conn) waitForRoom() error {
 func (c *conn) drain(in *inbuf) error {
 	for {
 		data := in.data()
-		f, n, err := wire.ParseFrame(data, c.s.o.MaxMessageSize+wire.FramePadding)
+		limit := c.frameLimit()
+		f, n, err := wire.ParseFrame(data, limit)
 		if err != nil {
 			c.handOn()
 			return c.wrongFrame(in, data, err)
 		}
 		if n == 0 {
-			in.need, _ = wire.FrameSize(data, c.s.o.MaxMessageSize+wire.FramePadding)
+			in.need, _ = wire.FrameSize(data, limit)
 			c.handOn()
 			return nil
 		}
@@ -107,6 +108,16 @@ func (c *conn) drain(in *inbuf) error {
 		}
 		in.consume(n)
 	}
+}
+
+// helloMost is how large CONNECT may be: it carries credentials, and whoever sends it is not known yet.
+const helloMost = 256 << 10
+
+func (c *conn) frameLimit() int {
+	if !c.connected {
+		return helloMost
+	}
+	return c.s.o.MaxMessageSize + wire.FramePadding
 }
 
 // handle does one command. The commands of the hot path come first and are gathered; before any other everything gathered is

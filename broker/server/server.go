@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // Server serves the Pulsar protocol on any number of listeners.
@@ -19,6 +21,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	closing   bool
+	stopping  chan struct{} // closed with closing
 
 	serving sync.WaitGroup // Serve calls
 	open    sync.WaitGroup // connections
@@ -29,7 +32,7 @@ func New(o Options) *Server {
 	o = o.withDefaults()
 	return &Server{
 		o: o, log: o.Log,
-		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
+		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, stopping: make(chan struct{}),
 	}
 }
 
@@ -59,13 +62,31 @@ func (s *Server) Serve(l net.Listener) error {
 			if closing {
 				return nil
 			}
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				continue
+			if !passing(err) {
+				return err
 			}
-			return err
+			s.log.Warn("connection not accepted", "err", err)
+			select {
+			case <-time.After(acceptPause):
+			case <-s.stopping:
+			}
+			continue
 		}
 		s.start(nc)
 	}
+}
+
+// acceptPause is how long Serve waits when the system has no file descriptor left for a connection.
+const acceptPause = 100 * time.Millisecond
+
+// passing reports whether accepting failed in a way that passes.
+func passing(err error) bool {
+	for _, e := range []error{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // start runs a connection on goroutines of its own.
@@ -133,7 +154,10 @@ func (s *Server) Stats() Stats {
 // the error is ctx's. Idempotent; when it returns no goroutine of the server is left.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
-	s.closing = true
+	if !s.closing {
+		s.closing = true
+		close(s.stopping)
+	}
 	for l := range s.listeners {
 		_ = l.Close()
 	}
