@@ -215,6 +215,14 @@ func (c *Cursor) Remaining(p bk.Position) []int64 {
 	return slices.Clone(c.batches[p])
 }
 
+// Touched reports whether anything behind the mark-delete is acknowledged, wholly or in part. While it is not, nobody needs to ask
+// about single entries.
+func (c *Cursor) Touched() bool {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	return c.acks.n > 0 || len(c.batches) > 0
+}
+
 // NextUnacked is the first entry at or behind from that is not acknowledged, or, when there is none yet, the place where the next
 // will be.
 func (c *Cursor) NextUnacked(from bk.Position) bk.Position {
