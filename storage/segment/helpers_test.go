@@ -3,6 +3,7 @@ package segment
 import (
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -44,12 +45,12 @@ func (w *waiter) wait(n int) []*bk.Record {
 
 // body is the content that every test gives an entry, so that any copy can be checked.
 func body(ledger, entry int64, size int) []byte {
-	b := make([]byte, size)
+	b := make([]byte, 0, size+8)
 	r := rand.New(rand.NewPCG(uint64(ledger), uint64(entry)))
-	for i := 0; i+8 <= len(b); i += 8 {
-		binary.LittleEndian.PutUint64(b[i:], r.Uint64())
+	for i := 0; i < size; i += 8 {
+		b = binary.LittleEndian.AppendUint64(b, r.Uint64()|1<<56|1<<48|1<<40|1<<32|1<<24|1<<16|1<<8|1)
 	}
-	return b
+	return b[:size]
 }
 
 func entry(ledger, id int64, size int) *bk.Record {
@@ -142,3 +143,9 @@ func wantCode(t testing.TB, err error, want bk.Code) {
 }
 
 func gosched() { runtime.Gosched() }
+
+// rehash makes the checksum of a changed header right again.
+func rehash(h []byte) {
+	clear(h[12:16])
+	binary.LittleEndian.PutUint32(h[12:], crc32.Checksum(h[:headerSize], castagnoli))
+}

@@ -135,7 +135,7 @@ type memRuns struct {
 func (m memRuns) runs() int                 { return len(m.s.list) }
 func (m memRuns) bounds(i int) (f, l int64) { return m.s.list[i].first, m.s.list[i].last }
 func (m memRuns) overlap() bool             { return m.s.overlap }
-func (m memRuns) items(i int) (runItems, error) {
+func (m memRuns) items(i int, _ int64) (runItems, error) {
 	r := &m.s.list[i]
 	return runItems{data: m.x.run(r)[:r.used], entry: r.first - 1, end: int64(r.base)}, nil
 }

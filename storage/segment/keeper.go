@@ -131,6 +131,10 @@ func (k *keeper) trimPool() error {
 		if err := l.fs.Remove(s.name); err != nil {
 			return err
 		}
+		// Durably, or a power cut brings the segment back when the table has forgotten that it is dead.
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return err
+		}
 		k.gone = append(k.gone, s.generation)
 	}
 }

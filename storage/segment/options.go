@@ -13,7 +13,7 @@ type Options struct {
 	SegmentBytes int64  // size of a segment, 0: 256 MiB, at most 2 GiB
 	QueueBytes   int64  // records that wait or are being written, 0: 64 MiB; beyond it bk.ErrTooMany
 	ReserveBytes int64  // disk that entries leave free for fences, deletes and tables, 0: 64 MiB, negative: none
-	PoolSegments int    // dead segments kept for recycling, 0: 2; the others are removed
+	PoolSegments int    // dead segments kept for recycling, 0: 4; the others are removed
 	Watermark    Watermark
 	Log          *slog.Logger // nil: nothing is logged
 
@@ -56,7 +56,7 @@ func (o Options) withDefaults() Options {
 		o.ReserveBytes = 0
 	}
 	if o.PoolSegments == 0 {
-		o.PoolSegments = 2
+		o.PoolSegments = 4
 	}
 	if o.indexBytes == 0 {
 		o.indexBytes = 8 << 20

@@ -315,7 +315,7 @@ func (r *recovery) resume() error {
 		n--
 		unused := l.reg.open[n].segment
 		l.reg.open = l.reg.open[:n]
-		if len(r.lost) == 0 {
+		if unused.generation > l.lostUpTo.Load() {
 			l.reg.next = unused
 		} else {
 			l.reg.pool = append(l.reg.pool, unused)
@@ -339,7 +339,7 @@ func (r *recovery) resume() error {
 	for _, a := range l.reg.open[:n-1] {
 		a.final.Store(true)
 	}
-	if r.failed.generation > 0 || len(r.lost) > 0 || len(l.state.damage) > 0 {
+	if r.failed.generation > 0 || last.generation <= l.lostUpTo.Load() || len(l.state.damage) > 0 {
 		last.final.Store(true)
 		return r.fresh()
 	}

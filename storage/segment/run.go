@@ -72,7 +72,7 @@ func (r *runItems) next() (place, bool) {
 type runList interface {
 	runs() int
 	bounds(i int) (first, last int64)
-	items(i int) (runItems, error)
+	items(i int, e int64) (runItems, error) // of run i, from some entry on that is not behind e
 	overlap() bool
 }
 
@@ -84,7 +84,7 @@ func collect(l runList, dst []place, first, last int64, limit int) ([]place, int
 		if err != nil || i < 0 {
 			return dst, limit, err
 		}
-		it, err := l.items(i)
+		it, err := l.items(i, e)
 		if err != nil {
 			return dst, limit, err
 		}
@@ -140,7 +140,7 @@ func findRun(l runList, e int64) (int, error) {
 }
 
 func runHas(l runList, i int, e int64) (bool, error) {
-	it, err := l.items(i)
+	it, err := l.items(i, e)
 	if err != nil {
 		return false, err
 	}

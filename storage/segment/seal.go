@@ -1,9 +1,6 @@
 package segment
 
 import (
-	"errors"
-	"syscall"
-
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -32,11 +29,11 @@ func (k *keeper) sealOne(a *active) error {
 	l := k.log
 	places, err := a.writeFooter(a.index, a.last)
 	if err != nil {
-		if errors.Is(err, syscall.ENOSPC) {
+		if noSpace(err) {
 			k.dropBallast()
 			return err
 		}
-		return l.fail("footer of", a.segment, err)
+		return l.fail("write footer of", a.segment, a.end.Load(), err)
 	}
 	if err := k.enter(a.segment, places, a.index); err != nil {
 		return err

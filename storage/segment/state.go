@@ -57,13 +57,13 @@ func (l *Log) ReadOnly() error {
 	return s.full
 }
 
-// fail ends writing for the life of this Log.
-func (l *Log) fail(op string, seg *segment, err error) error {
-	f := fault.SegmentDeviceFailed.New("%s %s, durable up to %d: %w", op, filepath.Base(seg.name), seg.end.Load(), err)
+// fail ends writing for the life of this Log. The segment is durable up to synced.
+func (l *Log) fail(op string, seg *segment, synced int64, err error) error {
+	f := fault.SegmentDeviceFailed.New("%s %s, durable up to %d: %w", op, filepath.Base(seg.name), synced, err)
 	l.state.change(func(s *state) {
 		if s.failed == nil {
 			s.failed = f
-			s.failure = mark{generation: seg.generation, synced: seg.end.Load()}
+			s.failure = mark{generation: seg.generation, synced: synced}
 		}
 	})
 	l.o.Log.Error("log stopped", "err", f)
@@ -71,12 +71,4 @@ func (l *Log) fail(op string, seg *segment, err error) error {
 	return f
 }
 
-func (l *Log) syncFailed(seg *segment, err error) error { return l.fail("sync", seg, err) }
-
-// writeFailed tells a full disk, which is waited out, from a device that failed.
-func (l *Log) writeFailed(seg *segment, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return l.diskFull(err)
-	}
-	return l.fail("write", seg, err)
-}
+func noSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }

@@ -116,7 +116,7 @@ func (c *copier) ledger(ledger int64, r row) error {
 		return err
 	}
 	for i := range runs.table {
-		it, err := runs.items(i)
+		it, err := runs.items(i, runs.table[i].first)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,7 @@
 package segment
 
 import (
-	"errors"
 	"slices"
-	"syscall"
 
 	"github.com/strobemq/strobe/storage/bk"
 )
@@ -70,7 +68,7 @@ func (w *writer) commit(c *commit) {
 	length, written := w.admit(c)
 	if written > 0 && (w.pos+groupHeaderSize+length > w.log.o.SegmentBytes && w.pos > groupsAt || w.log.wantRoll.CompareAndSwap(true, false)) {
 		if err := w.roll(); err != nil {
-			w.refuse(c, w.log.writeFailed(w.seg.segment, err))
+			w.refuse(c, w.failed("write", err))
 			written = 0
 		}
 	}
@@ -108,16 +106,24 @@ type tail struct {
 
 func (w *writer) sync() error {
 	if err := w.seg.file.Sync(); err != nil {
-		return w.log.syncFailed(w.seg.segment, err)
+		return w.log.fail("sync", w.seg.segment, w.pos, err)
 	}
 	w.log.metrics.syncs.Add(1)
 	return nil
 }
 
+// failed tells a full disk, which is waited out, from a device that failed.
+func (w *writer) failed(op string, err error) error {
+	if noSpace(err) {
+		return w.log.diskFull(err)
+	}
+	return w.log.fail(op, w.seg.segment, w.pos, err)
+}
+
 // refuse completes what has no error yet with err's code.
 func (w *writer) refuse(c *commit, err error) {
 	code := bk.ErrIO
-	if errors.Is(err, syscall.ENOSPC) {
+	if noSpace(err) {
 		code = bk.ErrReadOnly
 	}
 	for i, r := range c.records {
@@ -239,7 +245,7 @@ func (w *writer) flush(b []byte, at int64) (int64, error) {
 		return at, nil
 	}
 	if _, err := w.seg.file.WriteAt(b, at); err != nil {
-		return at, w.log.writeFailed(w.seg.segment, err)
+		return at, w.failed("write", err)
 	}
 	w.log.metrics.bytes.Add(int64(len(b)))
 	return at + int64(len(b)), nil

@@ -1,0 +1,245 @@
+package segment
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/vfs"
+)
+
+func wantFault(t testing.TB, err error, want *fault.Fault) {
+	t.Helper()
+	if !fault.Has(err, want) {
+		t.Fatalf("got %v, want %s", err, want.Code)
+	}
+}
+
+func TestFailedSyncIsSticky(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{})
+	mustAppend(t, l, key(1), entry(1, 0, 100))
+	fs.Inject(&vfs.Fault{Op: vfs.OpSync, Name: "*.seg", Count: 1, Err: syscall.EIO})
+	if c := appendAll(l, entry(1, 1, 100)); c[0] != bk.ErrIO {
+		t.Fatal(c)
+	}
+	// The device answers again, which proves nothing.
+	for _, r := range []*bk.Record{entry(1, 1, 100), fence(1), remove(1)} {
+		if c := appendAll(l, r); c[0] != bk.ErrIO {
+			t.Fatal(c)
+		}
+	}
+	wantFault(t, l.ReadOnly(), fault.SegmentDeviceFailed)
+	checkEntries(t, l, 1, 0, 0, 100)
+	_, err := l.Read(1, 1, 1, 100)
+	wantCode(t, err, bk.ErrNoEntry)
+	await(t, l, "the failure's file", func() bool { _, err := fs.Stat("log/failed"); return err == nil })
+	closeLog(t, l)
+
+	// The kernel still shows the bytes whose sync failed. They are not served, and what is written now does not lie behind them.
+	l = open(t, fs, Options{})
+	if l.ReadOnly() != nil || l.Limbo() != nil {
+		t.Fatal(l.ReadOnly(), l.Limbo())
+	}
+	_, err = l.Read(1, 1, 1, 100)
+	wantCode(t, err, bk.ErrNoEntry)
+	mustAppend(t, l, entry(1, 1, 200))
+	checkEntries(t, l, 1, 1, 1, 200)
+	await(t, l, "forgetting the failure", func() bool { _, err := fs.Stat("log/failed"); return err != nil })
+	l = open(t, fs.CrashClone(vfs.Crash{}), Options{})
+	checkEntries(t, l, 1, 0, 0, 100)
+	checkEntries(t, l, 1, 1, 1, 200)
+}
+
+func TestFailedWriteIsSticky(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{})
+	mustAppend(t, l, entry(1, 0, 100))
+	fs.Inject(&vfs.Fault{Op: vfs.OpWrite, Name: "*.seg", Count: 1, Err: syscall.EIO, Short: true})
+	if c := appendAll(l, entry(1, 1, 100), entry(1, 2, 100)); c[0] != bk.ErrIO || c[1] != bk.ErrIO {
+		t.Fatal(c)
+	}
+	wantFault(t, l.ReadOnly(), fault.SegmentDeviceFailed)
+	closeLog(t, l)
+	l = open(t, fs, Options{})
+	checkEntries(t, l, 1, 0, 0, 100)
+	_, err := l.Read(1, 1, 1, 100)
+	wantCode(t, err, bk.ErrNoEntry)
+}
+
+func TestReadErrorIsNotDamage(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{})
+	mustAppend(t, l, entry(1, 0, 100))
+	fs.Inject(&vfs.Fault{Op: vfs.OpRead, Count: 1, Err: syscall.EIO})
+	_, err := l.Read(1, 0, 0, 100)
+	wantCode(t, err, bk.ErrIO)
+	fs.Inject(&vfs.Fault{Op: vfs.OpRead, Count: 1, Short: true})
+	_, err = l.Read(1, 0, 0, 100)
+	wantCode(t, err, bk.ErrIO)
+	if l.ReadOnly() != nil {
+		t.Fatal(l.ReadOnly())
+	}
+	checkEntries(t, l, 1, 0, 0, 100)
+}
+
+func TestQueueIsBoundedWhileTheDeviceHangs(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{QueueBytes: 10_000})
+	hang := make(chan struct{})
+	fs.Inject(&vfs.Fault{Op: vfs.OpSync, Name: "*.seg", Count: 1, Hang: hang})
+	w := newWaiter()
+	var all []*bk.Record
+	for e := range int64(30) {
+		r := entry(1, e, 968)
+		r.Done = w
+		all = append(all, r)
+		l.Append([]*bk.Record{r})
+	}
+	f := fence(1)
+	f.Done = w
+	l.Append([]*bk.Record{f})
+	if m := l.Metrics(); m.QueueBytes > 11_000 {
+		t.Fatalf("%+v", m)
+	}
+	close(hang)
+	for i, r := range w.wait(31) {
+		want := bk.OK
+		if i >= 10 && i < 30 {
+			want = bk.ErrTooMany
+		}
+		if r.Err != want || i < 30 && r != all[i] {
+			t.Fatalf("record %d: %v", i, r.Err)
+		}
+	}
+	checkEntries(t, l, 1, 0, 9, 968)
+	if m := l.Metrics(); m.QueueBytes != 0 {
+		t.Fatalf("%+v", m)
+	}
+}
+
+func TestFullDiskIsRefusedAndRecoveredFrom(t *testing.T) {
+	fs := vfs.NewMem()
+	o := small()
+	o.ReserveBytes = 400 << 10
+	fs.SetCapacity(3 << 20)
+	l := open(t, fs, o)
+	mustAppend(t, l, key(1), key(2))
+	n := int64(0)
+	for ; ; n++ {
+		c := appendAll(l, entry(1, n, 1000))
+		if c[0] == bk.ErrReadOnly {
+			break
+		}
+		if c[0] != bk.OK || n > 5000 {
+			t.Fatal(n, c)
+		}
+	}
+	wantFault(t, l.ReadOnly(), fault.SegmentDiskFull)
+	checkEntries(t, l, 1, 0, n-1, 1000)
+	// Fences and deletes, and the tables behind them, live on the reserve.
+	mustAppend(t, l, fence(1), key(3), fence(3))
+	if st, err := l.Ledger(1); err != nil || !st.Fenced {
+		t.Fatal(st, err)
+	}
+	if c := appendAll(l, entry(2, 0, 1000)); c[0] != bk.ErrReadOnly {
+		t.Fatal(c)
+	}
+	mustAppend(t, l, remove(1))
+	await(t, l, "recovery", func() bool { return l.ReadOnly() == nil })
+	fill(t, l, []int64{2}, 0, 1000, 1000)
+	checkEntries(t, l, 2, 0, 999, 1000)
+	l = open(t, fs.CrashClone(vfs.Crash{}), o)
+	checkEntries(t, l, 2, 0, 999, 1000)
+	if st, err := l.Ledger(3); err != nil || !st.Fenced {
+		t.Fatal(st, err)
+	}
+}
+
+// Somebody else fills the disk to the last byte: the file that holds the reserve is given up.
+func TestFullDiskByOthers(t *testing.T) {
+	fs := vfs.NewMem()
+	o := small()
+	o.ReserveBytes = 1 << 20
+	fs.SetCapacity(64 << 20)
+	l := open(t, fs, o)
+	mustAppend(t, l, key(1))
+	fill(t, l, []int64{1}, 0, 1500, 1000)
+	await(t, l, "reserve", func() bool { st, err := fs.Stat("log/reserve"); return err == nil && st.Size() > 0 })
+	fs.SetCapacity(fs.Used())
+	w := newWaiter()
+	// Entries run out of room somewhere in the middle of a segment or at its end; what is refused is refused as a full disk.
+	refused := false
+	for e := int64(1500); e < 1700; e++ {
+		r := entry(1, e, 1000)
+		r.Done = w
+		l.Append([]*bk.Record{r})
+	}
+	for _, r := range w.wait(200) {
+		switch r.Err {
+		case bk.ErrReadOnly:
+			refused = true
+		case bk.OK:
+			if refused {
+				refused = true // room was made by giving up the reserve
+			}
+		default:
+			t.Fatal(r.Err)
+		}
+	}
+	if !refused {
+		t.Fatal("nothing was refused")
+	}
+	await(t, l, "giving up the reserve", func() bool { _, err := fs.Stat("log/reserve"); return err != nil })
+	mustAppend(t, l, fence(1), remove(1))
+	await(t, l, "recovery", func() bool { return l.ReadOnly() == nil })
+	mustAppend(t, l, key(2), entry(2, 0, 1000))
+	checkEntries(t, l, 2, 0, 0, 1000)
+	if errors.Is(l.ReadOnly(), bk.ErrIO) {
+		t.Fatal(l.ReadOnly())
+	}
+}
+
+func TestUnknownFormatIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{})
+	mustAppend(t, l, entry(1, 0, 100))
+	closeLog(t, l)
+	h := header{generation: 1, id: l.id}.encode()
+	h[8] = 99
+	rehash(h)
+	f, err := fs.Open("log/" + segmentName(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(h, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open("log", Options{FS: fs})
+	wantFault(t, err, fault.SegmentUnknownFormat)
+}
+
+func TestDirectoryInUse(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{})
+	_, err := Open("log", Options{FS: fs})
+	wantFault(t, err, fault.SegmentDirectoryInUse)
+	closeLog(t, l)
+	closeLog(t, open(t, fs, Options{}))
+}
+
+func TestForeignSegmentIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	closeLog(t, open(t, fs, Options{}))
+	f, err := fs.Create("log/" + segmentName(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(header{generation: 2, id: logID{1}}.encode(), 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open("log", Options{FS: fs})
+	wantFault(t, err, fault.SegmentForeignFile)
+}
