@@ -40,10 +40,15 @@ func (s *Subscription) ack(c *Consumer, acks []Ack, cumulative bool) *Refusal {
 	return nil
 }
 
-// cursorAcksLocked is acks as the cursor takes them, in s.acks.
+// cursorAcksLocked is acks as the cursor takes them, in s.acks. An entry that was not given out since the topic was loaded was given
+// out before that; it must not be once more.
 func (s *Subscription) cursorAcksLocked(acks []Ack) []managed.Ack {
 	s.acks = s.acks[:0]
+	at := s.feed.at()
 	for i := range acks {
+		if p := acks[i].Position; !p.Less(at) && s.feed.suspect.Less(p) {
+			s.feed.suspect = p
+		}
 		s.acks = append(s.acks, managed.Ack{Position: acks[i].Position, Remaining: acks[i].remaining()})
 	}
 	return s.acks

@@ -23,6 +23,15 @@ func (s *Subscription) dispatchLocked(news bool) {
 	}
 }
 
+// job is one read from disk.
+type job struct {
+	life    uint64
+	from    bk.Position
+	entries int
+	bytes   int
+	replay  []bk.Position // instead: these
+}
+
 // fetch reads from disk and dispatches, until nothing is missing that somebody would take.
 func (s *Subscription) fetch() {
 	defer s.reads.Done()
@@ -30,35 +39,37 @@ func (s *Subscription) fetch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.state == open && (s.lackForward || len(s.lackReplay) > 0) {
-		life, from := s.life, s.feed.next
-		replay := append([]bk.Position(nil), s.lackReplay...)
+		j := job{
+			life: s.life, from: s.feed.next, entries: s.feed.want, bytes: s.o.Limits.ReadBytes,
+			replay: append([]bk.Position(nil), s.lackReplay...),
+		}
 		s.mu.Unlock()
-		es, err := s.fetchOnce(from, replay, &pause)
+		es, err := s.read(j, &pause)
 		s.mu.Lock()
 		switch {
-		case life != s.life:
+		case j.life != s.life:
 			releaseAll(es) // a seek, or nobody is there any more: dispatch has said anew what it lacks
 			continue
 		case err != nil:
-			s.log.Warn("cannot read", "position", from, "err", err)
+			if s.state == open {
+				s.log.Warn("cannot read", "position", j.from, "err", err)
+			}
 			continue
-		case len(replay) > 0:
+		case len(j.replay) > 0:
 			s.lackReplay = s.lackReplay[:0]
-			s.d.replayed(replay, es)
-		case s.feed.head == len(s.feed.ahead) && s.feed.next == from:
-			s.lackForward = false
+			s.d.replayed(j.replay, es)
+		case s.feed.head == len(s.feed.ahead) && s.feed.next == j.from:
 			s.feed.put(es)
 		default:
-			releaseAll(es)
-			s.lackForward = false
+			releaseAll(es) // it came from the cache meanwhile
 		}
 		s.dispatchLocked(false)
 	}
 	s.reading = false
 }
 
-// fetchOnce reads once, in one of the process's slots. After an error it first waits, longer each time.
-func (s *Subscription) fetchOnce(from bk.Position, replay []bk.Position, pause *time.Duration) ([]managed.Entry, error) {
+// read reads once, in one of the process's slots. After an error it first waits, longer each time.
+func (s *Subscription) read(j job, pause *time.Duration) ([]managed.Entry, error) {
 	if *pause > 0 {
 		t := time.NewTimer(*pause)
 		defer t.Stop()
@@ -74,10 +85,10 @@ func (s *Subscription) fetchOnce(from bk.Position, replay []bk.Position, pause *
 	defer s.o.Readers.release()
 	var es []managed.Entry
 	var err error
-	if len(replay) > 0 {
-		es, err = s.readEach(replay)
+	if len(j.replay) > 0 {
+		es, err = s.readEach(j)
 	} else {
-		es, err = s.feed.read(s.ctx, s.o.Cursor.NextUnacked(from))
+		es, err = s.o.Ledger.Read(s.ctx, s.o.Cursor.NextUnacked(j.from), j.entries, j.bytes)
 	}
 	if err != nil {
 		*pause = min(max(2**pause, 50*time.Millisecond), 5*time.Second)
@@ -87,38 +98,38 @@ func (s *Subscription) fetchOnce(from bk.Position, replay []bk.Position, pause *
 	return es, nil
 }
 
-// readEach reads the entries at the given positions, consecutive ones together. Those that exist no longer are left out.
-func (s *Subscription) readEach(ps []bk.Position) ([]managed.Entry, error) {
-	var out []managed.Entry
-	budget := s.o.Limits.ReadBytes
-	for i := 0; i < len(ps) && budget > 0; {
-		n := 1
-		for i+n < len(ps) && ps[i+n] == after(ps[i+n-1]) {
-			n++
+// readEach reads the entries that a job names, consecutive ones together, as far as its bytes go. Those that exist no longer are left
+// out. After an error it returns what was read before it, if anything was.
+func (s *Subscription) readEach(j job) (out []managed.Entry, err error) {
+	for i := 0; i < len(j.replay) && j.bytes > 0; {
+		end := i + 1
+		for end < len(j.replay) && j.replay[end] == after(j.replay[end-1]) {
+			end++
 		}
-		es, err := s.o.Ledger.Read(s.ctx, ps[i], n, budget)
-		if err != nil {
-			if len(out) > 0 {
-				return out, nil
-			}
+		es, err := s.o.Ledger.Read(s.ctx, j.replay[i], end-i, j.bytes)
+		if err != nil && len(out) == 0 {
 			return nil, err
 		}
-		last := ps[i+n-1]
-		for j, e := range es {
-			if last.Less(e.Position) {
-				releaseAll(es[j:])
+		if err != nil {
+			return out, nil
+		}
+		last := j.replay[end-1]
+		for k, e := range es {
+			if last.Less(e.Position) { // what was asked for is gone
+				releaseAll(es[k:])
+				es = es[:k]
 				break
 			}
-			budget -= len(e.Payload.B)
-			out = append(out, e)
+			j.bytes -= len(e.Payload.B)
 		}
-		if len(es) > 0 && es[len(es)-1].Position.Less(last) {
-			for i < len(ps) && ps[i].Compare(es[len(es)-1].Position) <= 0 {
-				i++
-			}
+		out = append(out, es...)
+		if len(es) == 0 {
+			i = end
 			continue
 		}
-		i += n
+		for got := es[len(es)-1].Position; i < end && j.replay[i].Compare(got) <= 0; {
+			i++
+		}
 	}
 	return out, nil
 }

@@ -25,6 +25,7 @@ type shared struct {
 	revisit bool
 	picked  []bk.Position
 	scratch []managed.Entry
+	fresh   slot // of the entry being decided about
 }
 
 // router decides who gets an entry. It keeps the ready marks of the consumers.
@@ -263,6 +264,7 @@ func count(set []int64) (n int32) {
 // forward gives out entries that were not read before.
 func (d *shared) forward() {
 	s := d.s
+	s.feed.want = d.permits()
 	for sent := 0; !d.blocked; {
 		if d.held >= s.o.Limits.LookAhead && s.o.Limits.LookAhead > 0 {
 			return
@@ -278,14 +280,14 @@ func (d *shared) forward() {
 			t.Payload.Release()
 			continue
 		}
-		var sl slot
-		c, hold := d.router.pick(d, e.Position, &sl, &s.meta, false)
+		d.fresh = slot{}
+		c, hold := d.router.pick(d, e.Position, &d.fresh, &s.meta, false)
 		if c == nil && !hold {
 			return
 		}
 		t := s.feed.take()
 		at := d.window.add(t.Position)
-		*at = sl
+		*at = d.fresh
 		if c == nil {
 			at.held = true
 			d.held++
@@ -300,8 +302,19 @@ func (d *shared) forward() {
 			if !d.router.begin(d) {
 				return
 			}
+			s.feed.want = d.permits()
 		}
 	}
+}
+
+// permits is how many entries the consumers that are ready take at most.
+func (d *shared) permits() (n int) {
+	for _, c := range d.s.consumers {
+		if c.ready {
+			n += int(c.permits)
+		}
+	}
+	return n
 }
 
 func (d *shared) ack(_ *Consumer, acks []Ack, cumulative bool) *Refusal {
@@ -316,10 +329,7 @@ func (d *shared) ack(_ *Consumer, acks []Ack, cumulative bool) *Refusal {
 		sl := d.window.get(a.Position)
 		switch {
 		case sl == nil:
-			// Acknowledged before, or delivered by an earlier life of the topic; the latter is found out when it is read.
-			if s.feed.suspect.Less(a.Position) {
-				s.feed.suspect = a.Position
-			}
+			// Acknowledged before, or delivered by an earlier life of the topic, which is found out when it is read.
 		case a.Done || a.Remaining == nil:
 			d.gone(a.Position, sl)
 		case sl.owner != nil:
@@ -366,8 +376,7 @@ func (d *shared) passed(p bk.Position) {
 		d.resumes(sl)
 	})
 	if d.s.feed.at().Compare(p) <= 0 {
-		d.s.dropReadLocked()
-		d.s.feed.jump(after(p))
+		d.s.jumpLocked(p)
 	}
 	d.revisit = true
 }
@@ -385,8 +394,8 @@ func (d *shared) push(ds []Delivery) (dropped int) {
 	}
 	for i := range ds {
 		peek(ds[i].Payload.B, &d.s.meta)
-		var sl slot
-		c, _ := d.router.pick(d, ds[i].Position, &sl, &d.s.meta, false)
+		d.fresh = slot{}
+		c, _ := d.router.pick(d, ds[i].Position, &d.fresh, &d.s.meta, false)
 		if c == nil {
 			dropped++
 			continue

@@ -61,8 +61,7 @@ func (d *single) choose(newcomer *Consumer) {
 // rewind goes back to the first entry that is not acknowledged.
 func (d *single) rewind() {
 	if d.s.o.Cursor != nil {
-		d.s.dropReadLocked()
-		d.s.feed.jump(after(d.s.o.Cursor.MarkDelete()))
+		d.s.jumpLocked(d.s.o.Cursor.MarkDelete())
 	}
 }
 
@@ -71,6 +70,7 @@ func (d *single) dispatch(bool) {
 	s.lackForward = false
 	for c != nil && c.able() {
 		given := 0
+		s.feed.want = int(c.permits)
 		for c.permits > 0 && given < s.o.Limits.ReadEntries {
 			e := s.feed.peek()
 			if e == nil {
@@ -134,8 +134,7 @@ func (d *single) redeliver(c *Consumer, ids []bk.Position) {
 
 func (d *single) passed(p bk.Position) {
 	if d.s.feed.at().Compare(p) <= 0 {
-		d.s.dropReadLocked()
-		d.s.feed.jump(after(p))
+		d.s.jumpLocked(p)
 	}
 }
 

@@ -1,8 +1,6 @@
 package subscription
 
 import (
-	"context"
-
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/managed"
 )
@@ -13,6 +11,7 @@ type feed struct {
 	ledger *managed.Ledger
 	limits Limits
 
+	want  int         // entries that consumers take now, at most; reads are cut to it so that little lies about read and not taken
 	next  bk.Position // where the next read begins
 	ahead []managed.Entry
 	head  int // ahead[head:] are read and not taken
@@ -25,7 +24,7 @@ type feed struct {
 // peek is the next entry, taken from the cache if nothing was read ahead; nil when it is not there.
 func (f *feed) peek() *managed.Entry {
 	if f.head == len(f.ahead) {
-		f.ahead, f.head = f.ledger.ReadCached(f.ahead[:0], f.next, f.limits.ReadEntries, f.limits.ReadBytes), 0
+		f.ahead, f.head = f.ledger.ReadCached(f.ahead[:0], f.next, min(f.want, f.limits.ReadEntries), f.limits.ReadBytes), 0
 		if len(f.ahead) == 0 {
 			return nil
 		}
@@ -56,11 +55,6 @@ func (f *feed) at() bk.Position {
 	return f.next
 }
 
-// read reads on from disk; the caller gives what it returns to put. Called without locks, from is what next was.
-func (f *feed) read(ctx context.Context, from bk.Position) ([]managed.Entry, error) {
-	return f.ledger.Read(ctx, from, f.limits.ReadEntries*8, f.limits.ReadBytes)
-}
-
 // put takes entries read from next on. There must be nothing ahead.
 func (f *feed) put(es []managed.Entry) {
 	if len(es) > 0 {
@@ -69,11 +63,11 @@ func (f *feed) put(es []managed.Entry) {
 	}
 }
 
-// jump goes on at p and forgets what was read ahead. Everything that exists now may be acknowledged by then.
-func (f *feed) jump(p bk.Position) {
+// jump goes on at p and forgets what was read ahead. touched says that some of what lies behind may be acknowledged already.
+func (f *feed) jump(p bk.Position, touched bool) {
 	f.release()
 	f.next = p
-	if last := f.ledger.LastConfirmed(); f.suspect.Less(last) {
+	if last := f.ledger.LastConfirmed(); touched && f.suspect.Less(last) {
 		f.suspect = last
 	}
 }

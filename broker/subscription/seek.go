@@ -107,7 +107,7 @@ func (s *Subscription) move(ctx context.Context, reset func() error) error {
 	s.state = open
 	s.idle = s.o.Now()
 	close(s.moved)
-	s.feed.jump(after(s.o.Cursor.MarkDelete()))
+	s.jumpLocked(s.o.Cursor.MarkDelete())
 	if err != nil {
 		return Refuse(wire.MetadataError, fault.SubscriptionSeek, "%s: %w", s.o.Name, err)
 	}

@@ -169,9 +169,8 @@ func (s *Subscription) settleLocked(typ Type, o ConsumerOptions) {
 		return
 	}
 	s.typ = typ
-	s.dropReadLocked()
 	if s.o.Cursor != nil {
-		s.feed.jump(after(s.o.Cursor.MarkDelete()))
+		s.jumpLocked(s.o.Cursor.MarkDelete())
 	}
 	switch typ {
 	case Shared:
@@ -188,6 +187,12 @@ func (s *Subscription) dropReadLocked() {
 	s.life++
 	s.feed.release()
 	s.lackForward, s.lackReplay = false, s.lackReplay[:0]
+}
+
+// jumpLocked goes on behind p, giving up what is read or being read.
+func (s *Subscription) jumpLocked(p bk.Position) {
+	s.dropReadLocked()
+	s.feed.jump(after(p), s.o.Cursor.Touched())
 }
 
 // detachLocked takes the consumer out of the list.
@@ -295,8 +300,11 @@ func (s *Subscription) SetLimits(l Limits) {
 
 // disconnectLocked detaches every consumer and tells the connections.
 func (s *Subscription) disconnectLocked() {
-	for _, c := range slices.Clone(s.consumers) {
+	cs := slices.Clone(s.consumers)
+	for _, c := range cs {
 		s.detachLocked(c)
+	}
+	for _, c := range cs {
 		s.d.leave(c)
 		c.o.Outlet.Disconnect(c)
 	}
