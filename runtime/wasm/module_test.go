@@ -19,6 +19,7 @@ type handmade struct {
 	types      map[string]string // other types of exports, as "params>results" in i and l
 	imports    []string          // module.name:params>results
 	memory     string            // module.name: the memory is imported
+	global     string            // module.name: an imported global
 	initialize []byte            // body of _initialize; nil: none
 	start      bool              // exports _start too
 	process    []byte            // body of strobe_process, instead of answering reply
@@ -53,6 +54,10 @@ func (h handmade) bytes() []byte {
 		imports = append(imports, cat(text(module), text(field), []byte{0}, addType(sig)))
 	}
 	first := uint64(len(imports))
+	if h.global != "" {
+		module, field, _ := cutLast(h.global, '.')
+		imports = append(imports, cat(text(module), text(field), []byte{3, 0x7f, 0}))
+	}
 	if h.memory != "" {
 		module, field, _ := cutLast(h.memory, '.')
 		imports = append(imports, cat(text(module), text(field), []byte{2, 0}, uleb(uint64(h.pages))))

@@ -80,7 +80,7 @@ func (e *Engine) New(ctx context.Context, module []byte, o Options) (*Processor,
 	p := &Processor{options: o, program: program, logs: &guestLog{log: o.Logs}}
 	p.result.init(o.Namespace, o.Output)
 	h := &host{config: o.Config, logs: p.logs}
-	if err = checkModule(program.compiled, o.MemoryBytes); err == nil {
+	if err = checkModule(module, program.compiled, o.MemoryBytes); err == nil {
 		if err = h.install(ctx, program.runtime); err == nil {
 			err = p.start(ctx)
 		}

@@ -76,8 +76,8 @@ func checkHeader(b []byte) error {
 }
 
 // checkModule checks what a module asks for and what it offers.
-func checkModule(c wazero.CompiledModule, memoryBytes int64) error {
-	if err := checkImports(c); err != nil {
+func checkModule(module []byte, c wazero.CompiledModule, memoryBytes int64) error {
+	if err := checkImports(module, c); err != nil {
 		return err
 	}
 	if err := checkExports(c); err != nil {
@@ -89,7 +89,7 @@ func checkModule(c wazero.CompiledModule, memoryBytes int64) error {
 	return nil
 }
 
-func checkImports(c wazero.CompiledModule) error {
+func checkImports(module []byte, c wazero.CompiledModule) error {
 	var missing []string
 	offered := offeredFunctions()
 	for _, f := range c.ImportedFunctions() {
@@ -102,10 +102,7 @@ func checkImports(c wazero.CompiledModule) error {
 			missing = append(missing, fmt.Sprintf("%s.%s with another type %s", module, name, signature(f)))
 		}
 	}
-	for _, m := range c.ImportedMemories() {
-		module, name, _ := m.Import()
-		missing = append(missing, "memory "+module+"."+name)
-	}
+	missing = append(missing, otherImports(module)...)
 	if len(missing) != 0 {
 		slices.Sort(missing)
 		return fault.FunctionImports.New("%s", strings.Join(slices.Compact(missing), ", "))

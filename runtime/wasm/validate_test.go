@@ -55,6 +55,7 @@ func TestRefusedModules(t *testing.T) {
 		"sockets":                 {with(func(h *handmade) { h.imports = []string{"wasi_snapshot_preview1.sock_accept:iii>i"} }), fault.FunctionImports, "sock_accept"},
 		"another type":            {with(func(h *handmade) { h.imports = []string{"strobe.log:ll>"} }), fault.FunctionImports, "strobe.log with another type (i64 i64)->()"},
 		"imported memory":         {with(func(h *handmade) { h.memory = "env.memory" }), fault.FunctionImports, "memory env.memory"},
+		"imported global":         {with(func(h *handmade) { h.global, h.imports = "env.g", []string{"strobe.log:iii>"} }), fault.FunctionImports, "global env.g"},
 
 		"no entry point": {with(func(h *handmade) { h.hidden = []string{"strobe_process", "memory"} }), fault.FunctionEntryPoints, "no memory, no strobe_process"},
 		"wrong type":     {with(func(h *handmade) { h.types = map[string]string{"strobe_buf": "l>l"} }), fault.FunctionEntryPoints, "strobe_buf has the type (i64)->(i64)"},
@@ -258,4 +259,18 @@ func TestProcessorsShareAModule(t *testing.T) {
 	if len(e.caches) != 0 {
 		t.Error("the module is kept")
 	}
+}
+
+func FuzzImports(f *testing.F) {
+	h := good()
+	h.imports, h.global, h.memory = []string{"a.b:ii>l"}, "env.g", "env.memory"
+	f.Add(h.bytes())
+	f.Add([]byte{0, 'a', 's', 'm', 1, 0, 0, 0, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 1})
+	f.Fuzz(func(t *testing.T, module []byte) {
+		for _, name := range otherImports(module) {
+			if len(name) > len(module)+len("function .") {
+				t.Errorf("%d bytes name %q", len(module), name)
+			}
+		}
+	})
 }
