@@ -71,12 +71,15 @@ func (a *app) plan(ctx context.Context, want manifest.Resource) (plan, error) {
 		return p, err
 	}
 	if want.Kind == manifest.KindFunction {
-		data, err := readModule(want)
-		if err != nil {
-			return p, err
-		}
 		full := *want.Function
-		full.SHA256, full.Wasm = sha256Hex(data), ""
+		if full.Wasm != "" || full.SHA256 != have.Function.SHA256 { // without a file the deployed module stays, if it is the one meant
+			data, err := readModule(want)
+			if err != nil {
+				return p, err
+			}
+			full.SHA256 = sha256Hex(data)
+		}
+		full.Wasm = ""
 		full.Inputs = nil
 		for _, in := range want.Function.Inputs {
 			full.Inputs = append(full.Inputs, want.Metadata.FullTopic(in))

@@ -266,6 +266,9 @@ func sha256Hex(data []byte) string {
 
 // readModule reads a function's module and checks the hash its file asks for.
 func readModule(r manifest.Resource) ([]byte, error) {
+	if r.Function.Wasm == "" {
+		return nil, fault.CLIFile.New("%s: no module of the hash %s is deployed, and no file is named", r.ID(), r.Function.SHA256).WithFix("Add spec.wasm with the path of the module.")
+	}
 	data, err := os.ReadFile(r.WasmPath())
 	if err != nil {
 		return nil, fault.CLIFile.New("%s: %w", r.ID(), err)

@@ -37,7 +37,7 @@ func specFields(r *Resource) []field {
 	case KindFunction:
 		f := r.Function
 		return []field{
-			str("wasm", &f.Wasm, required, "path of the WASM module, relative to this file"),
+			str("wasm", &f.Wasm, "", "path of the WASM module, relative to this file; required unless sha256 names the one that is deployed"),
 			str("sha256", &f.SHA256, "", "hash the module must have"),
 			strs("inputs", &f.Inputs, required, "topics to read"),
 			str("output", &f.Output, "", "topic to write to; a function without one only emits to topics it names itself"),

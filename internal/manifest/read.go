@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -137,7 +138,7 @@ func (d *decoder) resource(doc *yaml.Node, known Connectors) (Resource, bool) {
 		}},
 		{key: "spec", kind: "mapping", required: r.Kind != KindTopic, read: func(d *decoder, v value) {
 			d.fields(v, specFields(&r))
-			judge(&r)
+			d.judge(&r, v)
 		}},
 	})
 	if metadataNode != nil {
@@ -173,7 +174,10 @@ func (d *decoder) completeName(m *Metadata, n *yaml.Node) {
 }
 
 // judge checks what single fields cannot.
-func judge(r *Resource) {
+func (d *decoder) judge(r *Resource, spec value) {
+	if f := r.Function; f != nil && f.Wasm == "" && f.SHA256 == "" {
+		d.fail(fault.ManifestMissing, spec.Node, "spec.wasm")
+	}
 	if f := r.Function; f != nil && f.Guarantee == "effectively-once" {
 		f.Ordered = true // decisions: effectively-once reads Exclusive or Failover only
 	}
@@ -256,7 +260,9 @@ func (d *decoder) connectorKeys(n *yaml.Node, prefix string, options []Connector
 func (d *decoder) optionType(v value, o ConnectorOption) {
 	switch o.Type {
 	case "int":
-		d.number(v, -1<<62, 1<<62)
+		if _, err := strconv.ParseInt(v.Value, 10, 64); v.Kind != yaml.ScalarNode || err != nil {
+			d.fail(fault.ManifestBadValue, v.Node, "%s: want a whole number", v.path)
+		}
 	case "bool":
 		d.boolean(v)
 	case "duration":
