@@ -20,6 +20,7 @@ type shared struct {
 	unacked int64 // messages given out and not acknowledged
 	blocked bool  // unacked reached the subscription's limit; open again at half of it
 	held    int   // entries that wait without ever having been given out
+	delays  delays
 
 	// revisit says that something happened since the last look at what waits by which some of it may have become deliverable.
 	revisit bool
@@ -37,6 +38,8 @@ type router interface {
 	// pick decides about an entry whose metadata is m. nil with hold: it waits, others may be picked before it; nil without: nobody
 	// takes anything now. sl is the entry's slot, of which the router keeps the hash; again says that it has been waiting.
 	pick(d *shared, p bk.Position, sl *slot, m *wire.Metadata, again bool) (c *Consumer, hold bool)
+	// note keeps in the slot what the router must know of an entry that is not given out yet.
+	note(sl *slot, m *wire.Metadata)
 	// gave tells that the consumer got an entry.
 	gave(c *Consumer)
 	// mayTake reports whether an entry that waits is worth reading now.
@@ -124,6 +127,7 @@ func (d *shared) charge(sl *slot, c *Consumer, n int32) {
 func (d *shared) dispatch(news bool) {
 	d.revisit = d.revisit || news
 	d.s.lackForward = false
+	d.ripen()
 	if d.blocked || !d.router.begin(d) {
 		return
 	}
@@ -202,7 +206,7 @@ func (d *shared) replayed(asked []bk.Position, es []managed.Entry) {
 func (d *shared) again(e managed.Entry) bool {
 	s := d.s
 	sl := d.window.get(e.Position)
-	if sl == nil || sl.owner != nil {
+	if sl == nil || sl.owner != nil || sl.delayed {
 		e.Payload.Release()
 		return false
 	}
@@ -231,6 +235,9 @@ func (d *shared) forget(p bk.Position, sl *slot) {
 
 // resumes takes an entry off the account of waiting ones.
 func (d *shared) resumes(sl *slot) {
+	if sl.delayed {
+		return // it does not wait yet
+	}
 	if sl.held {
 		sl.held = false
 		d.held--
@@ -266,7 +273,7 @@ func (d *shared) forward() {
 	s := d.s
 	s.feed.want = d.permits()
 	for sent := 0; !d.blocked; {
-		if d.held >= s.o.Limits.LookAhead && s.o.Limits.LookAhead > 0 {
+		if d.held >= s.o.Limits.LookAhead && s.o.Limits.LookAhead > 0 || len(d.delays.queue) >= delayLimit {
 			return
 		}
 		e := s.feed.peek()
@@ -277,6 +284,15 @@ func (d *shared) forward() {
 		remaining, ok := s.admitEntryLocked(e, e.Position.Compare(s.feed.suspect) <= 0)
 		if !ok {
 			t := s.feed.take()
+			t.Payload.Release()
+			continue
+		}
+		if at := s.meta.DeliverAt; at > 0 && at > s.o.Now().UnixMilli() {
+			t := s.feed.take()
+			sl := d.window.add(t.Position)
+			d.router.note(sl, &s.meta)
+			d.hold(t.Position, sl, at)
+			d.ripen()
 			t.Payload.Release()
 			continue
 		}
@@ -382,6 +398,8 @@ func (d *shared) passed(p bk.Position) {
 }
 
 func (d *shared) reset() {
+	d.disarm()
+	d.delays.queue = nil
 	d.window.each(func(p bk.Position, sl *slot) bool {
 		d.gone(p, sl)
 		return true
@@ -409,6 +427,7 @@ func (d *shared) push(ds []Delivery) (dropped int) {
 func (d *shared) stats(st *Stats) {
 	st.Unacked = d.unacked
 	st.Redeliver = int64(d.window.waiting - d.held)
+	st.Delayed = int64(len(d.delays.queue))
 	st.HeldBack = int64(d.held)
 	st.Blocked = d.blocked
 	d.router.stats(d, st)

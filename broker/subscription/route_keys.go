@@ -96,14 +96,18 @@ func (k *keys) pick(_ *shared, _ bk.Position, sl *slot, m *wire.Metadata, again 
 	if k.able == 0 {
 		return nil, false
 	}
-	if !sl.hashed {
-		sl.hash, k.scratch = keyHash(m, k.scratch)
-		sl.hashed = true
-	}
+	k.note(sl, m)
 	if !again && k.waiting[sl.hash] > 0 {
 		return nil, true
 	}
 	return k.taker(sl.hash), true
+}
+
+func (k *keys) note(sl *slot, m *wire.Metadata) {
+	if !sl.hashed {
+		sl.hash, k.scratch = keyHash(m, k.scratch)
+		sl.hashed = true
+	}
 }
 
 // taker is who takes an entry of the hash now, or nil.

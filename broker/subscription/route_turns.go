@@ -97,6 +97,8 @@ func (t *turns) mayTake(_ *shared, sl *slot) bool {
 	return t.able > 0 && (sl.only == nil || sl.only.closed || sl.only.ready)
 }
 
+func (t *turns) note(*slot, *wire.Metadata) {}
+
 func (t *turns) waits(*slot) {}
 
 func (t *turns) resumes(*slot) {}

@@ -18,6 +18,7 @@ type Stats struct {
 	Unacked      int64       // messages given out and not acknowledged; shared types only
 	Redeliver    int64       // entries that were given back and wait
 	HeldBack     int64       // entries that wait for the one consumer that may take them
+	Delayed      int64       // entries that wait for their time
 	Blocked      bool        // the limit of unacknowledged messages is reached
 
 	ActiveConsumer string // exclusive and failover

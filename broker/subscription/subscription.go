@@ -169,6 +169,9 @@ func (s *Subscription) settleLocked(typ Type, o ConsumerOptions) {
 		return
 	}
 	s.typ = typ
+	if s.d != nil {
+		s.d.reset()
+	}
 	if s.o.Cursor != nil {
 		s.jumpLocked(s.o.Cursor.MarkDelete())
 	}
@@ -310,6 +313,15 @@ func (s *Subscription) disconnectLocked() {
 	}
 }
 
+// endLifeLocked lets nothing more happen.
+func (s *Subscription) endLifeLocked() {
+	s.state = closed
+	s.dropReadLocked()
+	if s.d != nil {
+		s.d.reset()
+	}
+}
+
 // CloseIdle closes the subscription if it has no consumer; false when it has one, or is being moved.
 func (s *Subscription) CloseIdle() bool {
 	s.mu.Lock()
@@ -317,8 +329,7 @@ func (s *Subscription) CloseIdle() bool {
 		s.mu.Unlock()
 		return false
 	}
-	s.state = closed
-	s.dropReadLocked()
+	s.endLifeLocked()
 	s.mu.Unlock()
 	_ = s.Close() // joins the reader
 	return true
@@ -331,9 +342,8 @@ func (s *Subscription) Close() error {
 		if s.state == moving {
 			close(s.moved)
 		}
-		s.state = closed
 		s.disconnectLocked()
-		s.dropReadLocked()
+		s.endLifeLocked()
 	}
 	s.mu.Unlock()
 	s.cancel()

@@ -9,13 +9,14 @@ import (
 
 // slot is what a shared subscription remembers of an entry between reading it and its acknowledgement.
 type slot struct {
-	owner      *Consumer // who holds it; nil: it waits to be delivered (again)
+	owner      *Consumer // who holds it; nil: it waits to be delivered (again), or is delayed
 	only       *Consumer // a chunk waits for the consumer of its message
 	charged    int32     // messages of it that count as unacknowledged
 	redelivery uint32    // how often it was delivered before, as far as consumers gave it back
 	hash       uint16    // key-shared
 	hashed     bool      // hash is known
 	held       bool      // it waits without ever having been given out
+	delayed    bool      // it is not due; it is neither in flight nor waiting
 }
 
 // window is the entries a shared subscription has read and that are not acknowledged: in flight or waiting. It is made of blocks of
