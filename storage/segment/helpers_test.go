@@ -149,3 +149,5 @@ func rehash(h []byte) {
 	clear(h[12:16])
 	binary.LittleEndian.PutUint32(h[12:], crc32.Checksum(h[:headerSize], castagnoli))
 }
+
+func putSum(b []byte, sum uint32) { binary.LittleEndian.PutUint32(b, sum) }
