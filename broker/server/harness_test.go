@@ -143,13 +143,23 @@ func newClient(t testing.TB, nc net.Conn) *client {
 	return &client{t: t, nc: nc, r: bufio.NewReader(nc), patience: 10 * time.Second}
 }
 
+// pipe connects without a kernel in between that takes what nobody reads.
+func (b *broker) pipe() *client {
+	near, far := net.Pipe()
+	b.server.start(far)
+	b.t.Cleanup(func() { _ = near.Close() })
+	return newClient(b.t, near).hello()
+}
+
 // connect is dial with CONNECT.
-func (b *broker) connect(change ...func(*pb.Connect)) *client {
-	c := b.dial()
+func (b *broker) connect(change ...func(*pb.Connect)) *client { return b.dial().hello(change...) }
+
+func (c *client) hello(change ...func(*pb.Connect)) *client {
 	m := &pb.Connect{ClientVersion: proto.String("test"), ProtocolVersion: proto.Int32(wire.ProtocolVersion)}
 	for _, f := range change {
 		f(m)
 	}
+	c.t.Helper()
 	c.command(wire.TypeConnect, m)
 	c.expect(wire.TypeConnected, &pb.Connected{})
 	return c
