@@ -43,6 +43,9 @@ const (
 	pendingAckCursor  = "__pending_ack_state"
 )
 
+// maxName keeps subscription names below what metadata stores take as a key.
+const maxName = 1024
+
 // replicatedProperty marks a replicated subscription's positions.
 const replicatedProperty = "pulsar.replicated.subscription"
 

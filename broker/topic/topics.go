@@ -299,8 +299,7 @@ func (r *Topics) Delete(ctx context.Context, n Name, force bool) error {
 // List names the topics of a namespace ("tenant/namespace") that exist, sorted: persistent ones that are stored, non-persistent ones
 // that are loaded.
 func (r *Topics) List(ctx context.Context, namespace string) ([]Name, error) {
-	tenant, ns, _ := strings.Cut(namespace, "/")
-	encoded, err := r.o.Managed.List(ctx, namespace+"/"+persistent)
+	encoded, err := r.o.Managed.List(ctx, namespace+"/persistent")
 	if err != nil {
 		return nil, err
 	}
@@ -310,7 +309,7 @@ func (r *Topics) List(ctx context.Context, namespace string) ([]Name, error) {
 		if err != nil {
 			continue // no topic of ours
 		}
-		if n, err := ParseName(persistent + "://" + tenant + "/" + ns + "/" + local); err == nil {
+		if n, err := ParseName("persistent://" + namespace + "/" + local); err == nil {
 			names = append(names, n)
 		}
 	}
