@@ -93,6 +93,12 @@ func run(ctx context.Context, o options) (bool, error) {
 		}
 		all = all && ok
 	}
+	if o.groups == "" && o.tests == "" {
+		if err := runPython(ctx, o); err != nil {
+			fmt.Println("python:", err)
+			all = false
+		}
+	}
 	return all, nil
 }
 
