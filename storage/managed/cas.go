@@ -10,9 +10,8 @@ import (
 	"github.com/strobemq/strobe/storage/meta"
 )
 
-// slot is a metadata key that one owner writes by compare-and-set. Its calls must not overlap.
+// slot is a metadata key that one owner writes by compare-and-set. Its calls must not overlap, and name the same key.
 type slot struct {
-	key     string
 	version meta.Version
 	// unsure holds the values of writes whose result never became known. At most one of them was or will be applied, because
 	// all of them expect version.
@@ -26,17 +25,17 @@ const maxUnsure = 8
 // write sets the value if nobody else did since the last write. meta.ErrConflict: somebody did. meta.ErrUnknown: ctx ended first;
 // the next write finds out what became of this one. Values differ from write to write, as they name ledgers or hold a
 // time, so that finding our bytes means that our write was applied.
-func (s *slot) write(ctx context.Context, store meta.Store, data []byte) error {
+func (s *slot) write(ctx context.Context, store meta.Store, key string, data []byte) error {
 	tried := false // data may have been applied
 	pause := 10 * time.Millisecond
 	for {
-		v, err := store.Put(ctx, s.key, data, s.version)
+		v, err := store.Put(ctx, key, data, s.version)
 		if errors.Is(err, meta.ErrConflict) && (tried || len(s.unsure) > 0) {
 			var cur meta.Value
-			cur, err = store.Get(ctx, s.key)
+			cur, err = store.Get(ctx, key)
 			switch {
 			case errors.Is(err, meta.ErrNotFound), err == nil && !s.ours(cur.Data) && !(tried && bytes.Equal(cur.Data, data)):
-				return fmt.Errorf("write %s: %w", s.key, meta.ErrConflict)
+				return fmt.Errorf("write %s: %w", key, meta.ErrConflict)
 			case err == nil:
 				s.version, s.unsure = cur.Version, nil
 				if bytes.Equal(cur.Data, data) {
@@ -52,13 +51,13 @@ func (s *slot) write(ctx context.Context, store meta.Store, data []byte) error {
 		case errors.Is(err, meta.ErrUnknown), ctx.Err() != nil:
 			tried = true
 		case errors.Is(err, meta.ErrConflict) || !tried:
-			return fmt.Errorf("write %s: %w", s.key, err)
+			return fmt.Errorf("write %s: %w", key, err)
 		}
 		select {
 		case <-ctx.Done():
 			s.forgetOldest()
 			s.unsure = append(s.unsure, bytes.Clone(data))
-			return fmt.Errorf("write %s: %w", s.key, meta.ErrUnknown)
+			return fmt.Errorf("write %s: %w", key, meta.ErrUnknown)
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, time.Second)

@@ -97,7 +97,14 @@ const hardStop = 2 * time.Second
 // fenced managed ledger writes nothing. An error says what could not be written; nothing acknowledged is lost by it. Idempotent.
 func (l *Ledger) Close(ctx context.Context) error {
 	if err := l.ctl.lock(ctx); err != nil {
-		l.stop() // whatever blocks holding ctl
+		l.mu.Lock() // end what blocks holding ctl, and let nothing follow it
+		if l.dead == nil {
+			l.dead = ErrClosed
+		}
+		if l.halt != nil {
+			l.halt()
+		}
+		l.mu.Unlock()
 		l.ctl.await()
 	}
 	defer l.ctl.unlock()
@@ -113,7 +120,6 @@ func (l *Ledger) Close(ctx context.Context) error {
 		return nil
 	}
 	defer l.m.forget(l)
-	defer l.stop()
 
 	var errs []error
 	if was != ErrFenced {
@@ -184,7 +190,7 @@ func (l *Ledger) await(ctx context.Context, w *writer) {
 		select {
 		case <-idle:
 		case <-ctx.Done():
-			l.log.Error("a closed ledger does not give its entries back", "id", w.id)
+			l.logger().Error("a closed ledger does not give its entries back", "id", w.id)
 			return
 		}
 	}
@@ -232,7 +238,7 @@ func (l *Ledger) free(ctx context.Context) {
 // discard deletes a ledger that was created ahead, after making sure that no list names it.
 func (l *Ledger) discard(ctx context.Context, spare bk.Ledger) {
 	_ = spare.Close(ctx)
-	v, err := l.m.meta.Get(ctx, l.node.key)
+	v, err := l.m.meta.Get(ctx, l.path())
 	if err != nil {
 		return
 	}
@@ -246,6 +252,6 @@ func (l *Ledger) discard(ctx context.Context, spare bk.Ledger) {
 		}
 	}
 	if err := l.m.ledgers.Delete(ctx, spare.ID()); err != nil {
-		l.log.Debug("unused ledger not deleted", "id", spare.ID(), "err", err)
+		l.logger().Debug("unused ledger not deleted", "id", spare.ID(), "err", err)
 	}
 }

@@ -26,11 +26,13 @@ func (l *Ledger) control() {
 	for {
 		l.again = false
 		if step := l.stepLocked(); step != nil {
+			ctx, cancel := context.WithTimeout(l.m.ctx, metadataTimeout)
+			l.halt = cancel
 			l.mu.Unlock()
-			ctx, cancel := context.WithTimeout(l.ctx, metadataTimeout)
 			step(ctx)
 			cancel()
 			l.mu.Lock()
+			l.halt = nil
 			continue
 		}
 		if !l.again {
@@ -82,7 +84,7 @@ func (l *Ledger) failed(err error) {
 	l.mu.Lock()
 	if l.stalled.IsZero() {
 		l.stalled = time.Now()
-		l.log.Warn("no ledger to append to, trying on", "err", err)
+		l.logger().Warn("no ledger to append to, trying on", "err", err)
 	}
 	if time.Since(l.stalled) >= l.cfg.AppendTimeout {
 		l.stalled = time.Time{}

@@ -16,7 +16,7 @@ const loadAtOnce = 16
 
 // loadCursors opens the durable cursors that there are.
 func (l *Ledger) loadCursors(ctx context.Context) error {
-	names, err := l.m.meta.List(ctx, l.node.key)
+	names, err := l.m.meta.List(ctx, l.path())
 	if err != nil {
 		return err
 	}
@@ -38,12 +38,11 @@ func (l *Ledger) loadCursors(ctx context.Context) error {
 }
 
 func (l *Ledger) loadCursor(ctx context.Context, encoded string) error {
-	key := l.node.key + "/" + encoded
 	name, err := DecodeName(encoded)
 	if err != nil {
-		return damagedNode(key, err)
+		return damagedNode(l.path()+"/"+encoded, err)
 	}
-	c := l.newCursor(name, key)
+	c := l.newCursor(name)
 	switch err := c.load(ctx); {
 	case errors.Is(err, meta.ErrNotFound): // a part of a path, not a cursor
 		return nil
@@ -51,20 +50,20 @@ func (l *Ledger) loadCursor(ctx context.Context, encoded string) error {
 		return fmt.Errorf("cursor %s: %w", name, err)
 	}
 	l.mu.Lock()
-	l.cursors[name] = c
+	l.addCursorLocked(c)
 	l.mu.Unlock()
 	return nil
 }
 
 // load reads the node and the position it holds or names (interop §7.7).
 func (c *Cursor) load(ctx context.Context) error {
-	v, err := c.l.m.meta.Get(ctx, c.store.node.key)
+	v, err := c.l.m.meta.Get(ctx, c.path())
 	if err != nil {
 		return err
 	}
 	info, err := decodeCursorInfo(v.Data)
 	if err != nil {
-		return damagedNode(c.store.node.key, err)
+		return damagedNode(c.path(), err)
 	}
 	p := info.position
 	if info.ledger >= 0 {
@@ -90,7 +89,7 @@ const lookBack = 16
 func (c *Cursor) recover(ctx context.Context, info cursorInfo) (position, error) {
 	r, err := c.l.m.ledgers.Open(ctx, info.ledger, true)
 	if errors.Is(err, bk.ErrNoLedger) {
-		c.l.log.Warn("cursor ledger is gone, going back to the position in the node", "cursor", c.name, "id", info.ledger)
+		c.l.logger().Warn("cursor ledger is gone, going back to the position in the node", "cursor", c.name, "id", info.ledger)
 		return info.position, nil
 	}
 	if err != nil {
@@ -108,7 +107,7 @@ func (c *Cursor) recover(ctx context.Context, info cursorInfo) (position, error)
 		case !lost(err):
 			return position{}, fmt.Errorf("ledger %d entry %d: %w", info.ledger, e, err)
 		}
-		c.l.log.Warn("cursor position unreadable, going back", "cursor", c.name, "id", info.ledger, "entry", e, "err", err)
+		c.l.logger().Warn("cursor position unreadable, going back", "cursor", c.name, "id", info.ledger, "entry", e, "err", err)
 	}
 	return info.position, nil
 }

@@ -35,6 +35,9 @@ const (
 	nodeBytes = 512 << 10
 )
 
+// path is the key of the node.
+func (c *Cursor) path() string { return c.l.path() + "/" + EncodeName(c.name) }
+
 // dirtyLocked notes that the position moved.
 func (c *Cursor) dirtyLocked() {
 	c.store.dirty = c.durable
@@ -53,10 +56,10 @@ func (c *Cursor) flushQueued() {
 	c.l.mu.Lock()
 	c.store.queued = false
 	c.l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(c.l.ctx, metadataTimeout)
+	ctx, cancel := context.WithTimeout(c.l.m.ctx, metadataTimeout)
 	defer cancel()
 	if err := c.Flush(ctx); err != nil && err != ErrFenced && err != ErrClosed {
-		c.l.log.Warn("cursor position not written, trying again", "cursor", c.name, "err", err)
+		c.l.logger().Warn("cursor position not written, trying again", "cursor", c.name, "err", err)
 		c.l.mu.Lock()
 		c.queueLocked()
 		c.l.mu.Unlock()
@@ -128,7 +131,7 @@ func (c *Cursor) write(ctx context.Context, p *position) error {
 		if err == nil {
 			return nil
 		}
-		c.l.log.Info("cursor ledger ended early", "cursor", c.name, "id", w.ledger.ID(), "cause", err)
+		c.l.logger().Info("cursor ledger ended early", "cursor", c.name, "id", w.ledger.ID(), "cause", err)
 		c.useWriter(nil)
 		_ = w.ledger.Close(ctx)
 		return c.writeNode(ctx, p)
@@ -141,7 +144,7 @@ func (c *Cursor) write(ctx context.Context, p *position) error {
 		if err == ErrFenced {
 			return err
 		}
-		c.l.log.Info("cursor ledger not created, position goes to the node", "cursor", c.name, "cause", err)
+		c.l.logger().Info("cursor ledger not created, position goes to the node", "cursor", c.name, "cause", err)
 		return c.writeNode(ctx, p)
 	}
 	return nil
@@ -194,7 +197,7 @@ func (c *Cursor) useWriter(w *cursorWriter) {
 
 // park moves the position of a cursor that rests into the node, and gives its ledger up.
 func (c *Cursor) park() {
-	ctx, cancel := context.WithTimeout(c.l.ctx, metadataTimeout)
+	ctx, cancel := context.WithTimeout(c.l.m.ctx, metadataTimeout)
 	defer cancel()
 	if c.store.lock.lock(ctx) != nil {
 		return
@@ -216,7 +219,7 @@ func (c *Cursor) park() {
 	}
 	c.store.puts = 0
 	if err := c.writeNode(ctx, &p); err != nil && err != ErrFenced {
-		c.l.log.Warn("resting cursor keeps its ledger", "cursor", c.name, "err", err)
+		c.l.logger().Warn("resting cursor keeps its ledger", "cursor", c.name, "err", err)
 	}
 }
 
@@ -225,7 +228,7 @@ func (c *Cursor) put(ctx context.Context, ledger int64, p position) error {
 	c.l.mu.Lock()
 	info := cursorInfo{ledger: ledger, active: time.Now().UnixMilli(), position: p, properties: c.props, rest: c.store.rest}
 	c.l.mu.Unlock()
-	err := c.store.node.write(ctx, c.l.m.meta, info.encode())
+	err := c.store.node.write(ctx, c.l.m.meta, c.path(), info.encode())
 	if errors.Is(err, meta.ErrConflict) {
 		c.l.fence(fmt.Sprintf("cursor %s was written by another owner", c.name))
 		return ErrFenced
@@ -244,7 +247,7 @@ func (c *Cursor) create(ctx context.Context) error {
 		position: position{markDelete: c.markDelete, properties: c.longs},
 	}
 	c.store.node.version = meta.Absent
-	return c.store.node.write(ctx, c.l.m.meta, info.encode())
+	return c.store.node.write(ctx, c.l.m.meta, c.path(), info.encode())
 }
 
 // forsake deletes the ledger that the node named until now, unless it is keep.
@@ -261,7 +264,7 @@ func (c *Cursor) forsake(ctx context.Context, keep int64) {
 		_ = w.ledger.Close(ctx)
 	}
 	if err := c.l.m.ledgers.Delete(ctx, old); err != nil {
-		c.l.log.Warn("old cursor ledger not deleted", "cursor", c.name, "id", old, "err", err)
+		c.l.logger().Warn("old cursor ledger not deleted", "cursor", c.name, "id", old, "err", err)
 	}
 }
 
@@ -325,7 +328,7 @@ func (c *Cursor) remove(ctx context.Context) error {
 		return err
 	}
 	defer c.store.lock.unlock()
-	if err := c.l.m.removeCursor(ctx, c.store.node.key); err != nil {
+	if err := c.l.m.removeCursor(ctx, c.path()); err != nil {
 		return err
 	}
 	c.l.mu.Lock()

@@ -1,6 +1,7 @@
 package managed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,13 +36,13 @@ func (l *Ledger) OpenCursor(ctx context.Context, name string, o CursorOptions) (
 		return nil, err
 	}
 	l.mu.Lock()
-	c := l.cursors[name]
+	c := l.cursorLocked(name)
 	start := l.clipLocked(o.Start)
 	l.mu.Unlock()
 	if c != nil {
 		return c, nil
 	}
-	c = l.newCursor(name, l.node.key+"/"+EncodeName(name))
+	c = l.newCursor(name)
 	c.markDelete, c.props, c.longs = start, maps.Clone(o.Properties), slices.Clone(o.LongProperties)
 	err := c.create(ctx)
 	if errors.Is(err, meta.ErrConflict) { // an earlier call of ours had an unknown result
@@ -51,7 +52,7 @@ func (l *Ledger) OpenCursor(ctx context.Context, name string, o CursorOptions) (
 		return nil, fmt.Errorf("managed ledger %s: create cursor %s: %w", l.name, name, err)
 	}
 	l.mu.Lock()
-	l.cursors[name] = c
+	l.addCursorLocked(c)
 	l.mu.Unlock()
 	return c, nil
 }
@@ -69,8 +70,26 @@ func (l *Ledger) NonDurable(name string, start bk.Position) *Cursor {
 	return c
 }
 
-func (l *Ledger) newCursor(name, key string) *Cursor {
-	return &Cursor{l: l, name: name, durable: true, store: cursorStore{lock: newCtlLock(), node: slot{key: key}, refers: -1}}
+func (l *Ledger) newCursor(name string) *Cursor {
+	return &Cursor{l: l, name: name, durable: true, store: cursorStore{refers: -1}}
+}
+
+// findCursorLocked is where the durable cursor of that name is, or would be.
+func (l *Ledger) findCursorLocked(name string) (i int, ok bool) {
+	return slices.BinarySearchFunc(l.cursors, name, func(c *Cursor, name string) int { return cmp.Compare(c.name, name) })
+}
+
+func (l *Ledger) cursorLocked(name string) *Cursor {
+	if i, ok := l.findCursorLocked(name); ok {
+		return l.cursors[i]
+	}
+	return nil
+}
+
+func (l *Ledger) addCursorLocked(c *Cursor) {
+	if i, ok := l.findCursorLocked(c.name); !ok {
+		l.cursors = slices.Insert(l.cursors, i, c)
+	}
 }
 
 // clipLocked is a start position as a mark-delete: not behind the last entry, and not before the first.
@@ -94,7 +113,7 @@ func (l *Ledger) DeleteCursor(ctx context.Context, name string) error {
 		return err
 	}
 	l.mu.Lock()
-	c := l.cursors[name]
+	c := l.cursorLocked(name)
 	l.mu.Unlock()
 	if c == nil {
 		return ErrNotFound
@@ -103,7 +122,9 @@ func (l *Ledger) DeleteCursor(ctx context.Context, name string) error {
 		return fmt.Errorf("managed ledger %s: delete cursor %s: %w", l.name, name, err)
 	}
 	l.mu.Lock()
-	delete(l.cursors, name)
+	if i, ok := l.findCursorLocked(name); ok {
+		l.cursors = slices.Delete(l.cursors, i, i+1)
+	}
 	l.trimSoonLocked()
 	l.mu.Unlock()
 	return nil
@@ -113,16 +134,12 @@ func (l *Ledger) DeleteCursor(ctx context.Context, name string) error {
 func (l *Ledger) Cursors() []*Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var cs []*Cursor
-	for _, name := range slices.Sorted(maps.Keys(l.cursors)) {
-		cs = append(cs, l.cursors[name])
-	}
-	return cs
+	return slices.Clone(l.cursors)
 }
 
 // Cursor is the open durable cursor of that name, or nil.
 func (l *Ledger) Cursor(name string) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cursors[name]
+	return l.cursorLocked(name)
 }

@@ -2,7 +2,6 @@ package managed
 
 import (
 	"maps"
-	"slices"
 
 	"github.com/strobemq/strobe/storage/bk"
 )
@@ -67,8 +66,8 @@ func (l *Ledger) Info() Info {
 		k := &l.chain.links[k]
 		i.Ledgers = append(i.Ledgers, LedgerInfo{k.ledger, k.entries, k.size, k.timestamp})
 	}
-	for _, name := range slices.Sorted(maps.Keys(l.cursors)) {
-		i.Cursors = append(i.Cursors, l.cursors[name].infoLocked())
+	for _, c := range l.cursors {
+		i.Cursors = append(i.Cursors, c.infoLocked())
 	}
 	for c := range l.loose {
 		i.Cursors = append(i.Cursors, c.infoLocked())

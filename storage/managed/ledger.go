@@ -17,9 +17,6 @@ import (
 type Ledger struct {
 	m    *Manager
 	name string
-	log  *slog.Logger
-	ctx  context.Context // of work in the background; ends when Close gives up waiting
-	stop context.CancelFunc
 
 	// ctl serialises what changes the list of ledgers: creating, rolling, recovering, trimming, terminating, closing. It is
 	// taken before mu and held across blocking calls.
@@ -30,8 +27,9 @@ type Ledger struct {
 	// table serialises creating and deleting cursors, which need not wait for ledgers. It is taken before mu, after ctl.
 	table ctlLock
 
-	mu         sync.Mutex // guards what follows, and the fields of writer, reader and Cursor
-	cfg        Config
+	mu         sync.Mutex         // guards what follows, and the fields of writer, reader and Cursor
+	cfg        *Config            // shared, never changed
+	halt       context.CancelFunc // ends the step that the control work is at
 	chain      chain
 	lac        bk.Position
 	added      int64 // entries confirmed since it was opened
@@ -56,13 +54,16 @@ type Ledger struct {
 	doomed    []int64     // dropped from the chain; deleted once the node says so
 
 	readers map[int64]*reader
-	cursors map[string]*Cursor
+	cursors []*Cursor            // durable ones, by name
 	loose   map[*Cursor]struct{} // non-durable cursors
 
 	onFenced func(error)
 	onRolled func(closed int64)
 	onUpdate func(props map[string]string)
 }
+
+// path is the key of the node.
+func (l *Ledger) path() string { return ledgerPath(l.name) }
 
 // Name is the managed ledger's name: tenant/namespace/persistent/encoded topic.
 func (l *Ledger) Name() string { return l.name }
@@ -129,20 +130,23 @@ func (l *Ledger) SetProperties(ctx context.Context, change map[string]string) er
 func (l *Ledger) Config() Config {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cfg
+	return *l.cfg
 }
 
 // SetConfig changes the configuration. Quorums and digest count from the next ledger on, the rest at once.
 func (l *Ledger) SetConfig(cfg Config) {
-	cfg = cfg.over(l.m.opts.Defaults)
+	shared := l.m.share(cfg)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cfg = cfg
+	l.cfg = shared
 	if l.w != nil && l.w.open() {
 		l.w.armLocked()
 	}
 	l.trimSoonLocked()
 }
+
+// logger is made when there is something to say, which is seldom; idle managed ledgers are many.
+func (l *Ledger) logger() *slog.Logger { return l.m.log.With("ledger", l.name) }
 
 // usable is nil, or why the managed ledger's metadata can no longer be changed here.
 func (l *Ledger) usable() error {
@@ -174,7 +178,7 @@ func (l *Ledger) save(ctx context.Context, change func(*ledgerInfo)) error {
 	if change != nil {
 		change(&info)
 	}
-	err := l.node.write(ctx, l.m.meta, info.encode())
+	err := l.node.write(ctx, l.m.meta, l.path(), info.encode())
 	if err != nil {
 		l.mu.Lock()
 		l.doomed = append(doomed, l.doomed...)
@@ -213,7 +217,7 @@ func (l *Ledger) erase(ctx context.Context, id int64) {
 		_ = r.ledger.Close(ctx)
 	}
 	if err := l.m.ledgers.Delete(ctx, id); err != nil {
-		l.log.Warn("ledger not deleted, trying again later", "id", id, "err", err)
+		l.logger().Warn("ledger not deleted, trying again later", "id", id, "err", err)
 		l.mu.Lock()
 		l.doomed = append(l.doomed, id)
 		l.mu.Unlock()
@@ -233,5 +237,5 @@ func (l *Ledger) fence(why string) {
 		l.m.work.run(func() { call(ErrFenced) })
 	}
 	l.mu.Unlock()
-	l.log.Warn("fenced", "why", why)
+	l.logger().Warn("fenced", "why", why)
 }

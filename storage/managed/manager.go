@@ -28,6 +28,7 @@ type Manager struct {
 
 	mu     sync.Mutex
 	open   map[string]*Ledger // nil value: being opened or deleted
+	shared *Config            // what was asked for last: most managed ledgers have the same
 	closed bool
 }
 
@@ -53,10 +54,10 @@ func (m *Manager) Open(ctx context.Context, name string, cfg Config, create bool
 	if err := m.reserve(name); err != nil {
 		return nil, fmt.Errorf("managed ledger %s: %w", name, err)
 	}
-	l, err := m.load(ctx, name, cfg.over(m.opts.Defaults), create)
+	l, err := m.load(ctx, name, cfg, create)
 	for try := 1; errors.Is(err, ErrFenced) && try < openTries; try++ {
 		// A former owner that is still alive got its next ledger into the list just before us; that ledger is recovered now.
-		l, err = m.load(ctx, name, cfg.over(m.opts.Defaults), create)
+		l, err = m.load(ctx, name, cfg, create)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,6 +84,17 @@ func (m *Manager) reserve(name string) error {
 	}
 	m.open[name] = nil
 	return nil
+}
+
+// share is cfg with the defaults, the same value for all who ask for the same.
+func (m *Manager) share(cfg Config) *Config {
+	cfg = cfg.over(m.opts.Defaults)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shared == nil || *m.shared != cfg {
+		m.shared = &cfg
+	}
+	return m.shared
 }
 
 func (m *Manager) forget(l *Ledger) {

@@ -24,8 +24,8 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 		if !create {
 			return nil, ErrNotFound
 		}
-		node := slot{key: path, version: meta.Absent}
-		err = node.write(ctx, m.meta, nil)
+		node := slot{version: meta.Absent}
+		err = node.write(ctx, m.meta, path, nil)
 		v.Version = node.version
 		if errors.Is(err, meta.ErrConflict) {
 			v, err = m.meta.Get(ctx, path)
@@ -39,10 +39,9 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 		return nil, damagedNode(path, err)
 	}
 	l := &Ledger{
-		m: m, name: name, log: m.log.With("ledger", name), ctl: newCtlLock(), table: newCtlLock(), node: slot{key: path, version: v.Version}, rest: info.rest,
-		cfg: cfg, props: info.properties, terminated: info.terminated, cursors: map[string]*Cursor{},
+		m: m, name: name, node: slot{version: v.Version}, rest: info.rest, cfg: m.share(cfg), props: info.properties,
+		terminated: info.terminated,
 	}
-	l.ctx, l.stop = context.WithCancel(m.ctx)
 	l.ctl.await() // nothing is trimmed before all cursors are known
 	defer l.ctl.unlock()
 	if l.terminated != nil {
@@ -59,7 +58,6 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 	l.trimSoonLocked()
 	l.mu.Unlock()
 	if err != nil {
-		l.stop()
 		l.free(ctx)
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (l *Ledger) missing(id int64) bool {
 		return false
 	}
 	if i := l.chain.at(id); i < len(l.chain.links) && l.chain.links[i].ledger == id {
-		l.log.Error("a ledger of the list does not exist any more, its entries are lost", "id", id, "entries", l.chain.links[i].entries)
+		l.logger().Error("a ledger of the list does not exist any more, its entries are lost", "id", id, "entries", l.chain.links[i].entries)
 		l.chain.drop(i)
 	}
 	return true

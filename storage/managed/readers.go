@@ -117,7 +117,7 @@ func (l *Ledger) release(r *reader) {
 		_ = r.ledger.Close(l.m.ctx)
 		if r.erase {
 			if err := l.m.ledgers.Delete(l.m.ctx, r.ledger.ID()); err != nil {
-				l.log.Warn("ledger not deleted", "id", r.ledger.ID(), "err", err)
+				l.logger().Warn("ledger not deleted", "id", r.ledger.ID(), "err", err)
 			}
 		}
 	})

@@ -18,7 +18,7 @@ func (l *Ledger) abandon(ctx context.Context, w *writer) {
 	ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
 	defer cancel()
 	if err := w.ledger.Close(ctx); err != nil {
-		l.log.Debug("broken ledger not closed", "id", w.id, "err", err)
+		l.logger().Debug("broken ledger not closed", "id", w.id, "err", err)
 	}
 	l.mu.Lock()
 	w.disarm()
@@ -69,7 +69,7 @@ func (l *Ledger) recover(ctx context.Context, w *writer) error {
 	l.doomed = append(l.doomed, l.chain.dropEmpty()...)
 	l.trimSoonLocked()
 	l.mu.Unlock()
-	l.log.Info("ledger ended early", "id", w.id, "cause", w.broken, "last", last)
+	l.logger().Info("ledger ended early", "id", w.id, "cause", w.broken, "last", last)
 	complete(done)
 	l.tellRolled(w.id)
 	return nil

@@ -116,7 +116,7 @@ func (l *Ledger) finish(ctx context.Context, w *writer) {
 	l.trimSoonLocked()
 	l.mu.Unlock()
 	if err := w.ledger.Close(ctx); err != nil {
-		l.log.Debug("ledger not closed", "id", w.id, "err", err)
+		l.logger().Debug("ledger not closed", "id", w.id, "err", err)
 	}
 	l.tellRolled(w.id)
 }

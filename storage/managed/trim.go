@@ -21,7 +21,7 @@ func (l *Ledger) Trim(ctx context.Context) error {
 // trim is Trim as a step of the control work.
 func (l *Ledger) trim(ctx context.Context) {
 	if err := l.cut(ctx); err != nil && err != ErrFenced {
-		l.log.Warn("consumed ledgers stay for now", "err", err)
+		l.logger().Warn("consumed ledgers stay for now", "err", err)
 	}
 }
 

@@ -56,22 +56,44 @@ func (w *workers) close() {
 	w.done.Wait()
 }
 
-// ctlLock is a mutex that can be waited for with a context.
-type ctlLock struct{ held chan struct{} }
-
-func newCtlLock() ctlLock { return ctlLock{make(chan struct{}, 1)} }
+// ctlLock is a mutex that can be waited for with a context. The zero value is unlocked.
+type ctlLock struct {
+	mu    sync.Mutex
+	held  bool
+	freed chan struct{} // non-nil while somebody waits: closed at the next unlock
+}
 
 // lock takes the lock, or says why ctx ended.
-func (c ctlLock) lock(ctx context.Context) error {
-	select {
-	case c.held <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+func (c *ctlLock) lock(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		if !c.held {
+			c.held = true
+			c.mu.Unlock()
+			return nil
+		}
+		if c.freed == nil {
+			c.freed = make(chan struct{})
+		}
+		freed := c.freed
+		c.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
 // await takes the lock however long it takes.
-func (c ctlLock) await() { c.held <- struct{}{} }
+func (c *ctlLock) await() { _ = c.lock(context.Background()) }
 
-func (c ctlLock) unlock() { <-c.held }
+func (c *ctlLock) unlock() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = false
+	if c.freed != nil {
+		close(c.freed)
+		c.freed = nil
+	}
+}

@@ -53,7 +53,7 @@ func (w *writer) submitLocked(ops []*Op) {
 
 // submitWaitingLocked hands over what waited, as much of it as makes the ledger full.
 func (w *writer) submitWaitingLocked() {
-	cfg := &w.l.cfg
+	cfg := w.l.cfg
 	for cfg.MinRollover > 0 || int64(len(w.adds)) < cfg.MaxEntriesPerLedger && w.bytes < cfg.MaxBytesPerLedger {
 		op := w.l.waiting.pop()
 		if op == nil {
@@ -77,7 +77,7 @@ func (w *writer) sendLocked() {
 	w.ledger.Add(w.adds)
 	clear(w.adds)
 	w.adds = w.adds[:0]
-	cfg := &w.l.cfg
+	cfg := w.l.cfg
 	switch {
 	case w.entries < cfg.MaxEntriesPerLedger*9/10 && w.bytes < cfg.MaxBytesPerLedger/10*9:
 	case w.entries >= cfg.MaxEntriesPerLedger || w.bytes >= cfg.MaxBytesPerLedger:
@@ -144,7 +144,7 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 
 // armLocked sets the timer for the next moment at which the ledger may have to be rolled over by time.
 func (w *writer) armLocked() {
-	cfg := &w.l.cfg
+	cfg := w.l.cfg
 	w.until = time.Time{}
 	if cfg.MaxRollover > 0 {
 		w.until = w.begun.Add(cfg.MaxRollover + time.Duration(rand.Int64N(int64(cfg.MaxRollover/20)+1)))
