@@ -48,7 +48,9 @@ func chaos(t *testing.T, seed uint64) {
 	s.src.connErr, s.src.ackErr = faults(20), faults(10)
 	s.src.ackDelay = time.Duration(r.IntN(5)) * time.Millisecond
 	s.sink = &scriptedSink{delay: time.Duration(r.IntN(5)) * time.Millisecond, connErr: faults(30)}
+	luck := rand.New(rand.NewPCG(seed, 2)) // the writer's own
 	s.sink.write = func(records []connectors.Record) error {
+		chance := func(percent int) bool { return luck.IntN(100) < percent }
 		switch {
 		case chance(15):
 			return errGone
