@@ -77,6 +77,9 @@ func (l *Launcher) Start(ctx context.Context, in functions.Instance) (functions.
 		c.end(k, nil)
 		return nil, err
 	}
+	c.ask.Lock()
+	c.asked = time.Time{} // what was asked before knows nothing of this instance
+	c.ask.Unlock()
 	return h, nil
 }
 
