@@ -181,7 +181,7 @@ func (w *receiptWriter) run(ctx context.Context, t *testing.T, client pulsar.Cli
 			time.Sleep(time.Millisecond)
 		}
 	}
-	if err := p.Flush(); err != nil {
+	if err := p.FlushWithCtx(context.Background()); err != nil {
 		t.Error(err)
 	}
 	pending.Wait()

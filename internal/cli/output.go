@@ -76,11 +76,6 @@ func (r *rows) flush(w io.Writer) error {
 	return t.Flush()
 }
 
-// say writes a line of progress for people.
-func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.Err, format+"\n", args...)
-}
-
 // done reports what a command did, on standard output.
 func (a *app) done(format string, args ...any) error {
 	if a.output != "table" {

@@ -54,7 +54,6 @@ type producerKey struct {
 type outgoing struct {
 	p       *producer
 	records []int // indexes into the Write's records
-	bytes   int
 }
 
 // NewSink makes a sink; Connect opens it.

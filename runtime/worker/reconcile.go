@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/runtime/functions"
 	"github.com/strobemq/strobe/storage/meta"
 )
@@ -166,7 +167,10 @@ func (r *reconciler) startLocked(p place, in *instance, spec functions.Spec) {
 		h, err := r.launch(p, spec)
 		r.mu.Lock()
 		in.busy = false
-		if err != nil {
+		if f, ok := fault.Of(err); ok && f.Fault != fault.ProcessHost { // the module or the configuration is at fault: trying again changes nothing
+			in.failed = &functions.Status{Generation: spec.Generation, State: functions.StateFailed, Error: err.Error(), Code: f.Code, Since: time.Now()}
+			r.log.Error("instance cannot start until something is changed", "kind", p.kind, "name", p.name.String(), "instance", p.index, "error", err)
+		} else if err != nil {
 			in.lastErr = err.Error()
 			in.again(time.Now())
 			if r.ctx.Err() == nil {
