@@ -130,6 +130,36 @@ func TestDamagedFooterIsWrittenAgain(t *testing.T) {
 	}
 }
 
+func TestDamagedHeader(t *testing.T) {
+	for _, both := range []bool{false, true} {
+		for _, sealed := range []bool{false, true} {
+			fs := vfs.NewMem()
+			l := open(t, fs, small())
+			mustAppend(t, l, key(1))
+			fill(t, l, []int64{1}, 0, 200, 1000)
+			await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
+			closeLog(t, l)
+			g := l.generation
+			if sealed {
+				g = 2
+			}
+			flip(t, fs, g, 20)
+			if both {
+				flip(t, fs, g, headerCopyAt+20)
+			}
+			for n := range 2 {
+				l = open(t, fs, small())
+				checkEntries(t, l, 1, 0, 199, 1000)
+				await(t, l, "a new header", func() bool { return l.Metrics().OpenSegments == 1 && l.ReadOnly() == nil })
+				if (!both || n > 0) && l.ReadOnly() != nil || l.Limbo() != nil {
+					t.Fatal(l.ReadOnly(), l.Limbo())
+				}
+				closeLog(t, l)
+			}
+		}
+	}
+}
+
 // A group header that was durable is gone: nobody knows whose records lay behind it.
 func TestDamagedGroupPutsLedgersInLimbo(t *testing.T) {
 	fs := vfs.NewMem()

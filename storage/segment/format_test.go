@@ -157,7 +157,7 @@ func TestSegmentFileIsReadFromGolden(t *testing.T) {
 		if _, err := f.ReadAt(b, 0); err != nil {
 			t.Fatal(err)
 		}
-		// The rest of the first page is zero.
+		// The rest of the first page is a copy of the header and zeroes.
 		out := hex.EncodeToString(b[:headerSize]) + "\n" + hex.EncodeToString(b[groupsAt:]) + "\n"
 		if err := os.WriteFile(name, []byte(out), 0o644); err != nil {
 			t.Fatal(err)
@@ -179,7 +179,7 @@ func TestSegmentFileIsReadFromGolden(t *testing.T) {
 	for _, part := range []struct {
 		digits string
 		at     int64
-	}{{head, 0}, {groups, groupsAt}} {
+	}{{head, 0}, {head, headerCopyAt}, {groups, groupsAt}} {
 		b, err := hex.DecodeString(part.digits)
 		if err != nil {
 			t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"hash/crc32"
 )
 
-// A segment file begins with a page for its header, at 0, and its seal, at 2048. Groups follow from 4096.
+// A segment file begins with a page for its header, at 0 and again at 1024, and its seal, at 2048. Groups follow from 4096.
 //
 //	header                              seal
 //	 0  8  "strobseg"                    0  8  "strobend"
@@ -24,6 +24,7 @@ import (
 const (
 	formatVersion = 1
 	headerSize    = 64
+	headerCopyAt  = 1024
 	sealSize      = 64
 	sealAt        = 2048
 	groupsAt      = 4096
@@ -79,6 +80,15 @@ func decodeHeader(b []byte) (header, error) {
 	h := header{generation: binary.LittleEndian.Uint64(b[16:]), recycled: binary.LittleEndian.Uint64(b[24:])}
 	copy(h.id[:], b[32:48])
 	return h, nil
+}
+
+// readHeader decodes the header in the first page of a file, from its copy if it is damaged.
+func readHeader(page []byte) (header, error) {
+	h, err := decodeHeader(page)
+	if err == errNoHeader && len(page) > headerCopyAt {
+		return decodeHeader(page[headerCopyAt:])
+	}
+	return h, err
 }
 
 type seal struct {

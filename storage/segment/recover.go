@@ -4,9 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,9 +22,8 @@ type recovery struct {
 
 // found is one segment of the directory.
 type found struct {
-	seg    *segment
-	seal   *seal // nil: not sealed
-	intact bool  // the header verifies
+	seg  *segment
+	seal *seal // nil: not sealed
 }
 
 // recover finds out what the directory holds and readies the writer behind it.
@@ -239,7 +235,7 @@ func (r *recovery) scan() error {
 		if out.lost {
 			r.lost = append(r.lost, fmt.Sprintf("records of %s cannot be read", segmentName(a.generation)))
 		}
-		if !f.intact {
+		if f.seg.torn {
 			l.damaged(damage{a.generation, 0, groupsAt})
 		}
 		l.enqueueDeleted(a)
@@ -363,130 +359,4 @@ func (r *recovery) fresh() error {
 		}
 	}
 	return l.clearFailure()
-}
-
-// files opens every segment file of the directory.
-func (r *recovery) files() error {
-	l := r.log
-	names, err := l.fs.List(l.dir)
-	if err != nil {
-		return err
-	}
-	var unclear []*segment
-	for _, name := range names {
-		generation, ok := generationOf(name)
-		if !ok {
-			if filepath.Ext(name) == ".tmp" {
-				_ = l.fs.Remove(filepath.Join(l.dir, name))
-			}
-			continue
-		}
-		s, err := r.file(filepath.Join(l.dir, name), generation)
-		if err != nil {
-			return err
-		}
-		if s != nil {
-			unclear = append(unclear, s)
-		}
-	}
-	for _, s := range unclear {
-		if err := r.unclear(s); err != nil {
-			return err
-		}
-	}
-	slices.SortFunc(r.found, func(a, b *found) int { return int(int64(a.seg.generation) - int64(b.seg.generation)) })
-	return nil
-}
-
-// file opens one segment file and puts it into found or spare; one whose header does not verify is returned.
-func (r *recovery) file(name string, generation uint64) (*segment, error) {
-	l := r.log
-	f, err := l.fs.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	size, err := f.Size()
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	b := make([]byte, sealAt+sealSize)
-	if n, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
-		f.Close()
-		return nil, err
-	} else {
-		b = b[:n]
-	}
-	h, err := decodeHeader(b)
-	var version versionError
-	if errors.As(err, &version) {
-		f.Close()
-		return nil, fault.SegmentUnknownFormat.New("%s: %w", name, err)
-	}
-	if err != nil {
-		s := newSegment(header{generation: generation}, l.dir, f, size)
-		return s, nil
-	}
-	if l.id == (logID{}) {
-		l.id = h.id
-	}
-	if l.id != h.id {
-		f.Close()
-		return nil, fault.SegmentForeignFile.New("%s", name)
-	}
-	s := newSegment(h, l.dir, f, size)
-	s.name = name
-	if h.generation != generation {
-		// Renamed to be used again when the power went; dead either way.
-		s.generation = min(h.generation, generation)
-		l.generation = max(l.generation, generation, h.generation)
-		r.spare = append(r.spare, s)
-		return nil, nil
-	}
-	r.found = append(r.found, &found{seg: s, seal: r.sealOf(s, b), intact: true})
-	return nil, nil
-}
-
-// sealOf returns the seal of a segment, nil if it has none or its footer lies in a damaged range.
-func (r *recovery) sealOf(s *segment, b []byte) *seal {
-	if len(b) < sealAt+sealSize {
-		return nil
-	}
-	sl, err := decodeSeal(b[sealAt:], s.seed)
-	if err != nil || sl.generation != s.generation {
-		return nil
-	}
-	for _, d := range r.log.state.damage {
-		if d.generation == s.generation && d.from >= sl.footerAt {
-			return nil
-		}
-	}
-	return &sl
-}
-
-// unclear decides about a file whose header does not verify: a file that was being made when the power went has no groups, anything else is damage.
-func (r *recovery) unclear(s *segment) error {
-	l := r.log
-	l.generation = max(l.generation, s.generation)
-	if s.disk <= groupsAt {
-		r.spare = append(r.spare, s)
-		return nil
-	}
-	s.id = l.id
-	s.seed = newSeed(l.id, s.generation)
-	sc := &scanner{log: l, seg: &active{segment: s}, win: window{file: s.file, size: s.disk}}
-	g, err := sc.findGroup(groupsAt, s.disk)
-	if err != nil {
-		return err
-	}
-	switch {
-	case g != nil:
-		r.found = append(r.found, &found{seg: s})
-	case l.id == (logID{}):
-		r.lost = append(r.lost, "the header of "+segmentName(s.generation)+" is damaged")
-		s.file.Close()
-	default:
-		r.spare = append(r.spare, s)
-	}
-	return nil
 }

@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"slices"
+
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -27,7 +29,14 @@ func (k *keeper) seal() error {
 
 func (k *keeper) sealOne(a *active) error {
 	l := k.log
-	places, err := a.writeFooter(a.index, a.last)
+	var err error
+	if a.torn {
+		_, err = a.file.WriteAt(a.headers(), 0)
+	}
+	var places []footerPlace
+	if err == nil {
+		places, err = a.writeFooter(a.index, a.last)
+	}
 	if err != nil {
 		if noSpace(err) {
 			k.dropBallast()
@@ -45,7 +54,14 @@ func (k *keeper) sealOne(a *active) error {
 	}
 	l.reg.seal(a)
 	l.metrics.sealed.Add(1)
-	l.forgetDamage(a.generation, a.end.Load())
+	l.forgetDamage(a.generation, a.end.Load()) // of an earlier footer
+	if a.torn {
+		a.torn = false
+		l.state.change(func(s *state) {
+			s.damage = slices.DeleteFunc(s.damage, func(d damage) bool { return d == damage{a.generation, 0, groupsAt} })
+			s.unsaved = true
+		})
+	}
 	if a.generation != k.distrusted {
 		return nil
 	}

@@ -25,6 +25,7 @@ type segment struct {
 	live    int64
 	total   int64
 	stuck   bool // holds damage, so that its survivors cannot be copied
+	torn    bool // the header does not verify
 	entered bool // the table has had its rows before; its footer was damaged and is written again
 }
 
@@ -57,10 +58,16 @@ func newSegment(h header, dir string, f vfs.File, disk int64) *segment {
 
 // writeHeader begins the generation: the page of header and seal is overwritten whole.
 func (s *segment) writeHeader() error {
-	page := make([]byte, groupsAt)
-	copy(page, s.header.encode())
-	if _, err := s.file.WriteAt(page, 0); err != nil {
+	if _, err := s.file.WriteAt(append(s.headers(), make([]byte, groupsAt-sealAt)...), 0); err != nil {
 		return err
 	}
 	return s.file.Sync()
+}
+
+// headers is the header and its copy: the first page up to the seal.
+func (s *segment) headers() []byte {
+	b := make([]byte, sealAt, groupsAt)
+	copy(b, s.header.encode())
+	copy(b[headerCopyAt:], s.header.encode())
+	return b
 }
