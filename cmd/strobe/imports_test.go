@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"internal/cli":                     {"broker/wire", "connectors", "functions-sdk/archive", "internal/", "runtime/functions", "runtime/topicio"},
 	"cmd/strobe":                       {"broker/", "connectors", "connectors/", "functions-sdk/archive", "internal/", "runtime/", "storage/"},
 	"examples/":                        {"connectors/postgres/postgrestest"},
-	"bench":                            {"broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors"},
+	"bench":                            {"bench/", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors"},
 	"bench/":                           {"broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors", "bench/"},
 	"compat":                           {},
 }
