@@ -15,7 +15,7 @@ func BenchmarkDrain(b *testing.B) {
 	for _, perTransaction := range []int{1000, 1} {
 		b.Run(fmt.Sprintf("transactions of %d", perTransaction), func(b *testing.B) {
 			const rows = 200_000
-			d := newDatabase(b, shared)
+			d := newDatabase(b, shared.get(b))
 			d.exec(outboxTable)
 			store := &connectortest.Store{}
 			for b.Loop() {

@@ -17,15 +17,27 @@ import (
 // number Sequence. Row n after LSN has the number Sequence+n, whatever topic it goes to, as long as the shape is the same. It is durable
 // before LSN is confirmed to Postgres.
 type checkpoint struct {
-	Version  int           `json:"version"`
-	System   string        `json:"system"`
-	Timeline int32         `json:"timeline"`
-	Slot     string        `json:"slot"`
-	LSN      pglogrepl.LSN `json:"-"`
-	Sequence uint64        `json:"sequence,string"`
+	System   string // system identifier of the server
+	Timeline int32
+	Slot     string
+	LSN      pglogrepl.LSN
+	Sequence uint64
 	// Drained says that no row after LSN was ever handed on. Only then may another shape take over.
-	Drained bool  `json:"drained"`
-	Shape   shape `json:"shape"`
+	Drained bool
+	Shape   shape
+}
+
+// checkpointJSON is the form on disk. Positions are texts as Postgres and people write them, numbers of 64 bits are texts because not every
+// JSON reader keeps them whole.
+type checkpointJSON struct {
+	Version  int    `json:"version"`
+	System   string `json:"system"`
+	Timeline int32  `json:"timeline"`
+	Slot     string `json:"slot"`
+	LSN      string `json:"lsn"`
+	Sequence uint64 `json:"sequence,string"`
+	Drained  bool   `json:"drained"`
+	Shape    shape  `json:"shape"`
 }
 
 const (
@@ -33,12 +45,6 @@ const (
 	// maxCheckpoint is far above what names of 63 bytes and 1600 columns can make.
 	maxCheckpoint = 1 << 20
 )
-
-// checkpointJSON is the form on disk: positions are texts, as people and Postgres write them.
-type checkpointJSON struct {
-	checkpoint
-	Position string `json:"lsn"`
-}
 
 var lsnForm = regexp.MustCompile(`^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$`)
 
@@ -53,8 +59,8 @@ func parseLSN(text string) (pglogrepl.LSN, error) {
 var errNewerCheckpoint = errors.New("written by a newer version")
 
 func (c checkpoint) encode() ([]byte, error) {
-	c.Version = checkpointVersion
-	return json.Marshal(checkpointJSON{checkpoint: c, Position: c.LSN.String()})
+	return json.Marshal(checkpointJSON{Version: checkpointVersion, System: c.System, Timeline: c.Timeline, Slot: c.Slot, LSN: c.LSN.String(),
+		Sequence: c.Sequence, Drained: c.Drained, Shape: c.Shape})
 }
 
 // decodeCheckpoint reads what encode wrote; a checkpoint that does not make sense is an error.
@@ -80,13 +86,12 @@ func decodeCheckpoint(data []byte) (checkpoint, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return checkpoint{}, errors.New("more than one value")
 	}
-	lsn, err := parseLSN(c.Position)
+	lsn, err := parseLSN(c.LSN)
 	if err != nil {
 		return checkpoint{}, err
 	}
-	c.LSN = lsn
-	if c.Version < 1 || c.System == "" || c.Timeline < 1 || c.Slot == "" || c.LSN == 0 || c.Sequence == 0 || c.Shape.Table.Name == "" || c.Shape.Topic == "" {
+	if c.Version < 1 || c.System == "" || c.Timeline < 1 || c.Slot == "" || lsn == 0 || c.Sequence == 0 || c.Shape.Table.Name == "" || c.Shape.Topic == "" {
 		return checkpoint{}, errors.New("a field is missing")
 	}
-	return c.checkpoint, nil
+	return checkpoint{System: c.System, Timeline: c.Timeline, Slot: c.Slot, LSN: lsn, Sequence: c.Sequence, Drained: c.Drained, Shape: c.Shape}, nil
 }

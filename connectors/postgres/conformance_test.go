@@ -14,7 +14,7 @@ import (
 
 // The kit's faults on a server of its own, which it also kills.
 func TestSourceConforms(t *testing.T) {
-	server := mortalServer(t)
+	server := mortal.get(t)
 	d := newDatabase(t, server)
 	d.exec(outboxTable)
 	connectortest.RunSource(t, connectortest.SourceSuite{

@@ -46,7 +46,7 @@ func connectAs(t *testing.T, config map[string]any, env connectors.Env) error {
 }
 
 func TestLoginFaults(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	env := d.env(&connectortest.Store{})
 	wrong := env
@@ -66,7 +66,7 @@ func TestLoginFaults(t *testing.T) {
 
 // Errors hold no secret, whatever goes wrong.
 func TestErrorsHoldNoPassword(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	env := d.env(&connectortest.Store{})
 	env.Secret = func(string) (string, error) { return "hunter2-x'\\", nil }
 	for _, changes := range []map[string]any{nil, {"port": 1}, {"host": "no such host"}, {"tls": map[string]any{"mode": "verify-full"}}} {
@@ -78,7 +78,7 @@ func TestErrorsHoldNoPassword(t *testing.T) {
 }
 
 func TestServerThatIsNotThere(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	env := d.env(&connectortest.Store{})
 	wants(t, connectAs(t, d.config(map[string]any{"port": 1}), env), fault.PostgresUnreachable, connectors.Retry, "host and port")
 	// Somebody else answers there.
@@ -103,7 +103,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 }
 
 func TestTableFaults(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable, "create view seen as select * from outboxevent", "create unlogged table quick (like outboxevent including all)",
 		"create table short (id int, aggregate_type text, aggregateid text, payload text, at interval)")
 	for _, c := range []struct {
@@ -134,7 +134,7 @@ func TestTableFaults(t *testing.T) {
 }
 
 func TestPublicationFaults(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable, "create table other (id int primary key)", "create table parted (like outboxevent) partition by list (type)", "create table part partition of parted default",
 		"create publication without for table other",
 		"create publication updates for table outboxevent with (publish = 'update')",
@@ -147,7 +147,7 @@ func TestPublicationFaults(t *testing.T) {
 	}{
 		{map[string]any{"publication": "without"}, "without is without the table public.outboxevent", `ALTER PUBLICATION "without" ADD TABLE "public"."outboxevent";`},
 		{map[string]any{"publication": "updates"}, "does not publish inserts", `ALTER PUBLICATION "updates" SET (publish = 'insert');`},
-		{map[string]any{"publication": "narrow"}, "leaves out the column payload", `ALTER PUBLICATION "narrow" SET TABLE "public"."outboxevent";`},
+		{map[string]any{"publication": "narrow"}, "narrow leaves out of public.outboxevent: payload", `ALTER PUBLICATION "narrow" SET TABLE "public"."outboxevent";`},
 		{map[string]any{"publication": "parts", "table": "parted"}, "under its partitions' names", `ALTER PUBLICATION "parts" SET (publish_via_partition_root = true);`},
 	} {
 		err := connectAs(t, d.config(c.changes), d.env(&connectortest.Store{}))
@@ -163,12 +163,12 @@ func TestPublicationFaults(t *testing.T) {
 }
 
 func TestSlotFaults(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable, "select pg_create_physical_replication_slot('physical_"+d.name+"')")
 	t.Cleanup(func() {
-		shared.Exec(context.Background(), "select pg_drop_replication_slot('physical_"+d.name+"')", "select pg_drop_replication_slot('elsewhere_"+d.name+"')")
+		shared.server.Exec(context.Background(), "select pg_drop_replication_slot('physical_"+d.name+"')", "select pg_drop_replication_slot('elsewhere_"+d.name+"')")
 	})
-	if err := shared.Exec(t.Context(), "select pg_create_logical_replication_slot('elsewhere_"+d.name+"', 'pgoutput')"); err != nil { // in the database postgres
+	if err := shared.server.Exec(t.Context(), "select pg_create_logical_replication_slot('elsewhere_"+d.name+"', 'pgoutput')"); err != nil { // in the database postgres
 		t.Fatal(err)
 	}
 	env := d.env(&connectortest.Store{})
@@ -179,7 +179,7 @@ func TestSlotFaults(t *testing.T) {
 }
 
 func TestTwoSourcesOnOneSlot(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	s := d.start(&connectortest.Store{}, map[string]any{"slot": "both_" + d.name})
 	env := d.env(&connectortest.Store{})
@@ -201,7 +201,7 @@ func TestTwoSourcesOnOneSlot(t *testing.T) {
 // Since Postgres 18 rows of a publication that is gone are left out with a warning; before, the stream broke. Either way the source stops
 // before it passes over them.
 func TestPublicationDroppedWhileRunning(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	store := &connectortest.Store{}
 	s := d.start(store, nil)
@@ -228,7 +228,7 @@ func TestPublicationDroppedWhileRunning(t *testing.T) {
 }
 
 func TestTableTakenOutWhileRunning(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable, "create table other (id int primary key)")
 	s := d.start(&connectortest.Store{}, map[string]any{"heartbeat": map[string]any{"interval": "1s"}})
 	p := identifier("strobe_" + d.name)
@@ -238,7 +238,7 @@ func TestTableTakenOutWhileRunning(t *testing.T) {
 }
 
 func TestTableRenamedWhileRunning(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	s := d.start(&connectortest.Store{}, nil)
 	d.exec("alter table outboxevent rename to letters", "insert into letters (aggregatetype, aggregateid) values ('T', 'a')")
@@ -248,7 +248,7 @@ func TestTableRenamedWhileRunning(t *testing.T) {
 
 // A server that goes away and comes back costs nothing but time; the class tells the loop to try again.
 func TestServerGoesAndComesBack(t *testing.T) {
-	server := mortalServer(t)
+	server := mortal.get(t)
 	d := newDatabase(t, server)
 	d.exec(outboxTable)
 	store := &connectortest.Store{}
@@ -283,7 +283,7 @@ func TestServerGoesAndComesBack(t *testing.T) {
 }
 
 func TestLostSlotAndWalLevel(t *testing.T) {
-	server := mortalServer(t)
+	server := mortal.get(t)
 	d := newDatabase(t, server)
 	d.exec(outboxTable, "create table filler (t text)")
 	store := &connectortest.Store{}
@@ -332,7 +332,7 @@ func TestLostSlotAndWalLevel(t *testing.T) {
 
 // A slot can only begin where transactions that are open now have ended; waiting for a forgotten one without a word would look like a hang.
 func TestOpenTransactionHoldsTheNewSlotBack(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	old := slotTimeout
 	slotTimeout = 200 * time.Millisecond

@@ -53,7 +53,7 @@ const arrayRow = `insert into outboxevent values ('406c07f3-26f0-4eea-a50c-10994
 // What Debezium's router makes of the rows is what we make of them: topic, key, value, the header id. The one difference is wanted:
 // the value that is no topic name is parked, not sent.
 func TestRowsAsDebeziumSendsThem(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(goldenTable)
 	s := d.start(&connectortest.Store{}, nil)
 	d.exec(slices.Insert(slices.Clone(goldenRows), 3, arrayRow)...)
@@ -73,7 +73,7 @@ func TestRowsAsDebeziumSendsThem(t *testing.T) {
 // Further columns become headers under other names, and the event time comes from a column. The payload stays as it was written: where
 // Debezium expands it, 12.30 becomes 12.3 and nulls are lost.
 func TestHeadersAsDebeziumSendsThem(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(goldenTable)
 	s := d.start(&connectortest.Store{}, map[string]any{
 		"headers": []any{"type:header:eventType", "tenant", "ver:version"}, "topic": "ob2.event." + placeholder,

@@ -171,11 +171,15 @@ func (s situation) judgePublication(v *verdict) {
 		v.block(connectors.BadConfig, "publication", fault.PostgresPublicationTable.New("%s is without the table %s", name, s.shape.Table).
 			WithFix("%s ADD TABLE %s;", alter, s.shape.Table.sql()))
 	default:
+		var left []string
 		for _, need := range s.shape.names() {
 			if _, ok := t.column(need); ok && !slices.Contains(p.Columns, need) {
-				v.block(connectors.BadConfig, s.shape.path(need), fault.PostgresPublicationTable.New("%s leaves out the column %s of %s", name, need, s.shape.Table).
-					WithFix("%s SET TABLE %s; -- without a list of columns; name the publication's other tables too", alter, s.shape.Table.sql()))
+				left = append(left, need)
 			}
+		}
+		if len(left) > 0 {
+			v.block(connectors.BadConfig, s.shape.path(left[0]), fault.PostgresPublicationTable.New("%s leaves out of %s: %s", name, s.shape.Table, strings.Join(left, ", ")).
+				WithFix("%s SET TABLE %s; -- without a list of columns; name the publication's other tables too", alter, s.shape.Table.sql()))
 		}
 	}
 	if (p.Update || p.Delete) && p.Holds && (t.Identity == "n" || t.Identity == "d" && !t.PrimaryKey) {

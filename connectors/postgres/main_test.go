@@ -16,38 +16,34 @@ import (
 	"github.com/strobemq/strobe/connectors/postgres/postgrestest"
 )
 
-// shared is one server for all tests that do not take it away; each has a database of its own.
-var shared *postgrestest.Server
+// shared is one server for all tests that do not take it away; each has a database of its own. It is started by the first that needs it.
+var shared = lazyServer{settings: map[string]string{"max_replication_slots": "100", "max_wal_senders": "100", "fsync": "off"}}
 
 // mortal is the server of tests that kill it or change its settings; they leave it running as it was.
-var mortal = sync.OnceValues(func() (*postgrestest.Server, error) {
-	return postgrestest.Start(postgrestest.Options{Progress: os.Stderr})
-})
+var mortal lazyServer
 
-func mortalServer(t *testing.T) *postgrestest.Server {
-	t.Helper()
-	s, err := mortal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	usedMortal = true
-	return s
+type lazyServer struct {
+	settings map[string]string
+	server   *postgrestest.Server
 }
 
-var usedMortal bool
+func (l *lazyServer) get(t testing.TB) *postgrestest.Server {
+	t.Helper()
+	if l.server == nil {
+		var err error
+		if l.server, err = postgrestest.Start(postgrestest.Options{Progress: os.Stderr, Settings: l.settings}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l.server
+}
 
 func TestMain(m *testing.M) {
-	var err error
-	shared, err = postgrestest.Start(postgrestest.Options{Progress: os.Stderr, Settings: map[string]string{"max_replication_slots": "100", "max_wal_senders": "100", "fsync": "off"}})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 	code := m.Run()
-	shared.Close()
-	if usedMortal {
-		s, _ := mortal()
-		s.Close()
+	for _, l := range []*lazyServer{&shared, &mortal} {
+		if l.server != nil {
+			l.server.Close()
+		}
 	}
 	os.Exit(code)
 }

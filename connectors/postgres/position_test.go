@@ -52,7 +52,7 @@ func stored(t *testing.T, store *connectortest.Store) checkpoint {
 }
 
 func TestPositionMovesWithAcknowledgementsOnly(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	store := &connectortest.Store{}
 	s := d.start(store, nil)
@@ -95,7 +95,7 @@ func TestPositionMovesWithAcknowledgementsOnly(t *testing.T) {
 }
 
 func TestIdleSourceLetsWALGo(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable, "create table busy (id int)", "create table beats (at timestamptz)")
 	store := &connectortest.Store{}
 	env := d.env(store)
@@ -130,7 +130,7 @@ func TestIdleSourceLetsWALGo(t *testing.T) {
 
 // With rows that are not acknowledged, time and others' WAL must not move the position over them.
 func TestIdlePositionStaysBeforeWhatIsOut(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable, "create table busy (id int)")
 	store := &connectortest.Store{}
 	s := d.start(store, map[string]any{"heartbeat": map[string]any{"interval": "1s"}})
@@ -155,7 +155,7 @@ func TestIdlePositionStaysBeforeWhatIsOut(t *testing.T) {
 }
 
 func TestDroppedSlotStopsTheSource(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	store := &connectortest.Store{}
 	s := d.start(store, nil)
@@ -190,7 +190,7 @@ func TestDroppedSlotStopsTheSource(t *testing.T) {
 }
 
 func TestSlotAheadOfThePosition(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	store := &connectortest.Store{}
 	s := d.start(store, nil)
@@ -207,7 +207,7 @@ func TestSlotAheadOfThePosition(t *testing.T) {
 }
 
 func TestPositionOfAnotherServerOrSlot(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	store := &connectortest.Store{}
 	s := d.start(store, nil)
@@ -246,7 +246,7 @@ func TestPositionOfAnotherServerOrSlot(t *testing.T) {
 
 // A new routing rule takes over where nothing is on its way: rows that an earlier process may have sent keep their topics.
 func TestNewShapeWaitsForRowsOnTheirWay(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable)
 	store := &connectortest.Store{}
 	s := d.start(store, nil)

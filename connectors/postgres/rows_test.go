@@ -23,7 +23,7 @@ func TestPayloadIsWhatWasWritten(t *testing.T) {
 		{"text[]", "{a,b}", "{a,b}"}, // anything else: its text
 	} {
 		t.Run(c.typ, func(t *testing.T) {
-			d := newDatabase(t, shared)
+			d := newDatabase(t, shared.get(t))
 			d.exec("create domain blob as bytea", "create domain nested as blob", "create domain note as text", "create type mood as enum ('sad', 'happy')",
 				"create table outboxevent (id int primary key, aggregatetype text, aggregateid "+c.typ+", payload "+c.typ+")")
 			s := d.start(&connectortest.Store{}, nil)
@@ -37,7 +37,7 @@ func TestPayloadIsWhatWasWritten(t *testing.T) {
 }
 
 func TestEventTimeOfEveryType(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec("set timezone = 'America/St_Johns'") // the application's zone is not ours
 	for i, c := range []struct {
 		typ, value string
@@ -80,7 +80,7 @@ func TestEventTimeOfEveryType(t *testing.T) {
 
 // Rows that can be no messages keep their place and number, and rows behind them come.
 func TestBadRowsAreHandedOnWithTheirReason(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec("create table outboxevent (id int primary key, aggregatetype text, aggregateid text, payload text)")
 	s := d.start(&connectortest.Store{}, nil)
 	var values []string
@@ -115,7 +115,7 @@ func TestBadRowsAreHandedOnWithTheirReason(t *testing.T) {
 }
 
 func TestChangesOfRowsAreIgnoredAndCounted(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec(outboxTable, "create table other (id int primary key)", "create publication everything for all tables")
 	env := d.env(&connectortest.Store{})
 	m := newMetrics()
@@ -138,7 +138,7 @@ func TestChangesOfRowsAreIgnoredAndCounted(t *testing.T) {
 }
 
 func TestPartitionedTableComesUnderItsOwnName(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec("create table outboxevent (id int, aggregatetype text, aggregateid text, payload text, day date default '2025-01-01') partition by range (day)",
 		"create table outbox_old partition of outboxevent for values from ('2025-01-01') to ('2025-06-01')",
 		"create table outbox_new partition of outboxevent for values from ('2025-06-01') to ('2026-01-01')")
@@ -151,7 +151,7 @@ func TestPartitionedTableComesUnderItsOwnName(t *testing.T) {
 
 // The table may change while the source runs, and WAL may still hold rows of the former table.
 func TestTableChangesBetweenRows(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec("create table outboxevent (id int, aggregatetype text, aggregateid text, payload text, tenant text)")
 	store := &connectortest.Store{}
 	changes := map[string]any{"headers": []any{"tenant"}}
@@ -176,7 +176,7 @@ func TestTableChangesBetweenRows(t *testing.T) {
 }
 
 func TestLargeRows(t *testing.T) {
-	d := newDatabase(t, shared)
+	d := newDatabase(t, shared.get(t))
 	d.exec("create table outboxevent (id int, aggregatetype text, aggregateid text, payload text)", "alter table outboxevent alter payload set storage external")
 	s := d.start(&connectortest.Store{}, nil)
 	d.exec("insert into outboxevent values (1, 'T', 'a', 'small')",
