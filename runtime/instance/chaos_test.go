@@ -48,6 +48,7 @@ func chaos(t *testing.T, seed uint64) {
 	s.src.connErr, s.src.ackErr = faults(20), faults(10)
 	s.src.ackDelay = time.Duration(r.IntN(5)) * time.Millisecond
 	s.sink = &scriptedSink{delay: time.Duration(r.IntN(5)) * time.Millisecond, connErr: faults(30)}
+	ordered := chance(50)
 	luck := rand.New(rand.NewPCG(seed, 2)) // the writer's own
 	s.sink.write = func(records []connectors.Record) error {
 		chance := func(percent int) bool { return luck.IntN(100) < percent }
@@ -61,13 +62,12 @@ func chaos(t *testing.T, seed uint64) {
 					failed[i] = errGone
 				}
 			}
-			if len(failed) > 0 && !s.ordered { // a sink that keeps order does not let later records pass
+			if len(failed) > 0 && !ordered { // a sink that keeps order does not let later records pass
 				return &connectors.BatchError{Failed: failed}
 			}
 		}
 		return nil
 	}
-	ordered := chance(50)
 	play(t, s, func(o *Options) {
 		o.Spec.Ordered, o.Spec.MaxAttempts = ordered, 3
 		o.MaxRecords, o.CallRecords, o.WriteRecords = 1+r.IntN(40), 1+r.IntN(40), 1+r.IntN(40)
