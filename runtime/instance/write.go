@@ -65,19 +65,16 @@ func (l *Loop) deliver(box *outbox) bool {
 		var ok bool
 		switch {
 		case err == nil:
-			l.settle(box, n, nil)
-			if failures > 0 {
-				failures = 0
-				l.status.up(sink)
-			}
-			continue
+			_, ok = l.settle(box, n, nil)
+			failures = l.sinkWorks(failures)
 		case l.ctx.Err() != nil:
 			return false
 		case errors.As(err, &partial):
 			if err, ok = l.settle(box, n, partial.Failed); !ok {
 				return false
 			}
-			if err == nil {
+			if err == nil { // what did not arrive never will
+				failures = l.sinkWorks(failures)
 				continue
 			}
 			failures++
@@ -99,6 +96,14 @@ func (l *Loop) deliver(box *outbox) bool {
 		}
 	}
 	return true
+}
+
+// sinkWorks: a write came through after that many failures.
+func (l *Loop) sinkWorks(failures int) int {
+	if failures > 0 {
+		l.status.up(sink)
+	}
+	return 0
 }
 
 func (l *Loop) sinkFailed(err error) {

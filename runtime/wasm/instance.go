@@ -101,11 +101,7 @@ func (in *instance) call(ctx context.Context, n int, write func(buf []byte)) (re
 
 // grow asks the guest for a buffer with room for at least n bytes.
 func (in *instance) grow(ctx context.Context, n int) error {
-	const smallest = 64 << 10
-	room := smallest
-	for room < n {
-		room *= 2
-	}
+	room := (n + n/4 + page) / page * page
 	in.stack[0] = uint64(room)
 	if err := in.guard.call(ctx, in.buf, in.stack[:]); err != nil {
 		return err

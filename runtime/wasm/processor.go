@@ -19,7 +19,7 @@ type Options struct {
 	Config      map[string]string // what the guest reads with strobe.config
 	MemoryBytes int64             // cap of the guest's memory; 0: DefaultMemory
 	Deadline    time.Duration     // for each call; 0: DefaultDeadline
-	Logs        *slog.Logger      // takes the guest's lines; nil: slog.Default
+	Logs        *slog.Logger      // takes the guest's lines; nil: nobody
 }
 
 // Defaults of Options.
@@ -36,7 +36,7 @@ func (o Options) withDefaults() Options {
 		o.Deadline = DefaultDeadline
 	}
 	if o.Logs == nil {
-		o.Logs = slog.Default()
+		o.Logs = slog.New(slog.DiscardHandler)
 	}
 	return o
 }

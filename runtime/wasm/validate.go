@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +28,7 @@ type Info struct {
 // points, memory, and that a guest starts and answers the right ABI version. The error is a *fault.Error that says what is wrong. With a
 // CacheDir the compiled module is on disk afterwards. It runs the module's own initialisation, under the cap and a deadline.
 func (e *Engine) Validate(ctx context.Context, module []byte, memoryBytes int64) (Info, error) {
-	p, err := e.New(ctx, module, Options{MemoryBytes: memoryBytes, Logs: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	p, err := e.New(ctx, module, Options{MemoryBytes: memoryBytes})
 	if err != nil {
 		return Info{}, err
 	}
