@@ -284,8 +284,11 @@ func TestNewShapeWaitsForRowsOnTheirWay(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		result <- copyOf(b.Records[0])
-		b.Ack(ctx, nil)
+		g := copyOf(b.Records[0])
+		if err := b.Ack(ctx, nil); err != nil {
+			t.Error(err)
+		}
+		result <- g
 	}()
 	eventually(t, "the new shape is stored", func() bool { return stored(t, store).Shape.Topic == "new."+placeholder })
 	d.exec(insert("e"))

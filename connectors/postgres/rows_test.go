@@ -10,7 +10,9 @@ import (
 )
 
 func TestPayloadIsWhatWasWritten(t *testing.T) {
-	for _, c := range []struct{ typ, value, want string }{
+	d := newDatabase(t, shared.get(t))
+	d.exec("create domain blob as bytea", "create domain nested as blob", "create domain note as text", "create type mood as enum ('sad', 'happy')")
+	for i, c := range []struct{ typ, value, want string }{
 		{"jsonb", `{"b": 1,  "a": 12.30}`, `{"a": 12.30, "b": 1}`}, // jsonb keeps numbers as written and orders keys
 		{"json", `{"b": 1,  "a": 12.30}`, `{"b": 1,  "a": 12.30}`},
 		{"text", "any text, ü and \"quotes\"", "any text, ü and \"quotes\""},
@@ -23,11 +25,11 @@ func TestPayloadIsWhatWasWritten(t *testing.T) {
 		{"text[]", "{a,b}", "{a,b}"}, // anything else: its text
 	} {
 		t.Run(c.typ, func(t *testing.T) {
-			d := newDatabase(t, shared.get(t))
-			d.exec("create domain blob as bytea", "create domain nested as blob", "create domain note as text", "create type mood as enum ('sad', 'happy')",
-				"create table outboxevent (id int primary key, aggregatetype text, aggregateid "+c.typ+", payload "+c.typ+")")
-			s := d.start(&connectortest.Store{}, nil)
-			d.exec(fmt.Sprintf("insert into outboxevent values (1, 'T', %[1]s, %[1]s)", literal(c.value)))
+			d.t = t
+			table := fmt.Sprintf("outbox_%d", i)
+			d.exec(fmt.Sprintf("create table %s (id int primary key, aggregatetype text, aggregateid %[2]s, payload %[2]s)", table, c.typ))
+			s := d.start(&connectortest.Store{}, map[string]any{"table": table, "slot": fmt.Sprintf("%s_%d", d.name, i), "publication": table})
+			d.exec(fmt.Sprintf("insert into %s values (1, 'T', %[2]s, %[2]s)", table, literal(c.value)))
 			g := read(t, s, 1)[0]
 			if g.value != c.want || g.key != c.want || g.null || g.reject != "" {
 				t.Errorf("got %+v, want %q", g, c.want)
