@@ -33,9 +33,7 @@ func handleProducer(c *conn, kind wire.Type, body []byte) error {
 	c.request(func(ctx context.Context) {
 		tp, s, err := c.addProducer(ctx, p, m)
 		if err != nil {
-			p.drop()
-			c.removeProducer(p)
-			c.fail(m.GetRequestId(), err)
+			p.abandon(m.GetRequestId(), err)
 			return
 		}
 		p.answer(tp, s)
@@ -66,15 +64,6 @@ func (c *conn) newProducer(id uint64) (*producer, *pb.ProducerSuccess, error) {
 	c.producers[id] = p
 	delete(c.left, id)
 	return p, nil, nil
-}
-
-func (c *conn) removeProducer(p *producer) {
-	c.mu.Lock()
-	if c.producers[p.id] == p {
-		delete(c.producers, p.id)
-	}
-	c.mu.Unlock()
-	c.ended()
 }
 
 // leftLocked remembers a producer id that is gone: what still comes for it is dropped. Called with c.mu.
@@ -108,9 +97,7 @@ func (c *conn) addProducer(ctx context.Context, p *producer, m *pb.Producer) (*t
 		Mode: m.GetProducerAccessMode(), Receipts: p, TopicEpoch: m.TopicEpoch,
 		Ready: func(tp *topic.Producer, a topic.Admission, err error) {
 			if err != nil {
-				p.drop()
-				c.removeProducer(p)
-				c.fail(m.GetRequestId(), err)
+				p.abandon(m.GetRequestId(), err)
 				return
 			}
 			p.answer(tp, success(a))

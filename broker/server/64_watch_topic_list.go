@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/strobemq/strobe/broker/topic"
 	"github.com/strobemq/strobe/broker/wire"
 	"github.com/strobemq/strobe/broker/wire/pb"
 	"github.com/strobemq/strobe/internal/fault"
@@ -22,7 +23,10 @@ func handleWatchTopicList(c *conn, kind wire.Type, body []byte) error {
 	}
 	w := &watcher{c: c, id: m.GetWatcherId(), namespace: m.GetNamespace(), match: match}
 	c.request(func(ctx context.Context) {
-		c.addWatcher(w)
+		if !c.addWatcher(w) {
+			c.fail(m.GetRequestId(), &topic.Refusal{Code: wire.TooManyRequests, Err: fault.RequestFailed.New("%d lists are watched already", maxWatchers)})
+			return
+		}
 		names, err := c.topicsOf(ctx, w.namespace, pb.GetTopicsOfNamespace_PERSISTENT)
 		if err != nil {
 			c.removeWatcher(w.id)
@@ -48,13 +52,23 @@ func handleWatchTopicListClose(c *conn, kind wire.Type, body []byte) error {
 	return nil
 }
 
-// addWatcher registers w before the topics are listed, so that no change falls in between; a watcher of the same id is replaced.
-func (c *conn) addWatcher(w *watcher) {
+// maxWatchers bounds the lists one connection watches: each is kept in memory.
+const maxWatchers = 1000
+
+// addWatcher registers w before the topics are listed, so that no change falls in between; a watcher of the same id is
+// replaced. false when there are too many.
+func (c *conn) addWatcher(w *watcher) bool {
 	c.removeWatcher(w.id)
 	c.mu.Lock()
-	c.watchers[w.id] = w
+	room := len(c.watchers) < maxWatchers
+	if room {
+		c.watchers[w.id] = w
+	}
 	c.mu.Unlock()
-	c.s.watches.add(w)
+	if room {
+		c.s.watches.add(w)
+	}
+	return room
 }
 
 func (c *conn) removeWatcher(id uint64) {

@@ -37,7 +37,7 @@ func (b *broker) idle() (*conn, *producer, *consumer) {
 	}
 	c.consumers[1] = u
 	u.answer(sc, &pb.Success{RequestId: proto.Uint64(1)})
-	b.t.Cleanup(func() { c.stop(); c.detach(); c.emptyOutput() })
+	b.t.Cleanup(func() { c.stop(); c.detach(); c.out.discard() })
 	return c, p, u
 }
 

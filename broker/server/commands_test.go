@@ -353,3 +353,59 @@ func TestPartitionedMetadata(t *testing.T) {
 		}
 	}
 }
+
+// What is asked of a producer or consumer while it is still being made is done when it is.
+func TestClosedWhileBeingMade(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		hold := make(chan struct{})
+		b := newBroker(t, func(_ *Options, to *topic.Options) {
+			to.Create = func(ctx context.Context, n topic.Name) error {
+				<-hold
+				if fails {
+					return fault.TopicNotFound.New("%s", n)
+				}
+				return nil
+			}
+		})
+		c := b.connect()
+		name := aTopic
+		id := proto.Uint64(1)
+		c.command(wire.TypeProducer, &pb.Producer{Topic: &name, ProducerId: id, RequestId: proto.Uint64(10)})
+		c.command(wire.TypeProducer, &pb.Producer{Topic: &name, ProducerId: id, RequestId: proto.Uint64(11)})
+		e := &pb.Error{}
+		if c.expect(wire.TypeError, e); e.GetRequestId() != 11 || e.GetError() != wire.ServiceNotReady {
+			t.Error(e)
+		}
+		c.command(wire.TypeCloseProducer, &pb.CloseProducer{ProducerId: id, RequestId: proto.Uint64(12)})
+		kind := pb.Subscribe_SHARED
+		c.command(wire.TypeSubscribe, &pb.Subscribe{Topic: &name, Subscription: proto.String("s"), SubType: &kind, ConsumerId: id, RequestId: proto.Uint64(20)})
+		c.command(wire.TypeCloseConsumer, &pb.CloseConsumer{ConsumerId: id, RequestId: proto.Uint64(21)})
+		s := &pb.Success{}
+		if c.expect(wire.TypeSuccess, s); s.GetRequestId() != 21 {
+			t.Error(s)
+		}
+		close(hold)
+		answers := map[uint64]wire.Type{}
+		for range 3 {
+			got, body, _ := c.next()
+			m := &pb.Success{} // every answer begins with the request id
+			if err := wire.DecodeBody(got, body, m); err != nil && got == wire.TypeSuccess {
+				t.Fatal(err)
+			}
+			answers[m.GetRequestId()] = got
+		}
+		want := map[uint64]wire.Type{10: wire.TypeProducerSuccess, 12: wire.TypeSuccess, 20: wire.TypeSuccess}
+		if fails {
+			want[10], want[20] = wire.TypeError, wire.TypeError
+		}
+		if fmt.Sprint(answers) != fmt.Sprint(want) {
+			t.Errorf("fails %v: %v, want %v", fails, answers, want)
+		}
+		if !fails {
+			tp := b.loaded(t, aTopic)
+			eventually(t, "both are gone", func() bool {
+				return len(tp.Stats().Producers) == 0 && len(tp.Subscription("s").Consumers()) == 0
+			})
+		}
+	}
+}

@@ -95,6 +95,7 @@ func (c *conn) run() {
 	c.requests.Wait() // what they still make is dropped by settle
 	writer.Wait()
 	c.stop()
+	c.out.discard() // what was queued after the writer ended
 }
 
 // report logs why a connection ended, unless it ended as connections do.

@@ -205,6 +205,14 @@ func (o *output) restLocked() {
 	o.next = minBuffer
 }
 
+// discard throws away what nobody will write.
+func (o *output) discard() {
+	o.mu.Lock()
+	o.closed = true
+	o.dropLocked()
+	o.mu.Unlock()
+}
+
 func (o *output) dropLocked() {
 	for i := range o.segments {
 		o.segments[i].Release()

@@ -124,9 +124,13 @@ func (p *producer) Receipts(done []*topic.Publish) {
 			o.commitLocked(r.AppendFrame(o.roomLocked(receiptMax)))
 		default:
 			code, text := refusal(d.Err)
-			if code == wire.ServiceNotReady {
+			switch code {
+			case wire.ServiceNotReady:
 				again = true
-				break
+				p.resend.dropped(d.SequenceID, time.Now())
+				continue
+			case wire.PersistenceError, wire.TooManyRequests: // the topic sends the producer away
+				p.resend.dropped(d.SequenceID, time.Now())
 			}
 			p.writeErrorLocked(&wire.SendError{ProducerID: p.id, SequenceID: d.SequenceID, Error: code, Message: []byte(text)})
 		}
@@ -209,6 +213,24 @@ func (p *producer) answer(tp *topic.Producer, s *pb.ProducerSuccess) {
 	if end {
 		p.finish()
 	}
+}
+
+// abandon ends a producer that could not be made; whoever asked to close it meanwhile is answered too.
+func (p *producer) abandon(request uint64, err error) {
+	p.drop()
+	p.c.mu.Lock()
+	if p.c.producers[p.id] == p {
+		delete(p.c.producers, p.id)
+	}
+	p.c.mu.Unlock()
+	p.c.fail(request, err)
+	p.mu.Lock()
+	closing := p.request
+	p.mu.Unlock()
+	if closing != nil {
+		p.c.reply(wire.TypeSuccess, &pb.Success{RequestId: closing})
+	}
+	p.c.ended()
 }
 
 // drop detaches the producer because the connection is gone.
