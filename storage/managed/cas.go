@@ -25,14 +25,15 @@ const maxUnsure = 8
 // write sets the value if nobody else did since the last write. meta.ErrConflict: somebody did. meta.ErrUnknown: ctx ended first;
 // the next write finds out what became of this one. Values differ from write to write, as they name ledgers or hold a
 // time, so that finding our bytes means that our write was applied.
-func (s *slot) write(ctx context.Context, store meta.Store, key string, data []byte) error {
+func (s *slot) write(ctx context.Context, m *Manager, key string, data []byte) error {
 	tried := false // data may have been applied
 	pause := 10 * time.Millisecond
 	for {
-		v, err := store.Put(ctx, key, data, s.version)
+		m.count.nodes.Add(1)
+		v, err := m.meta.Put(ctx, key, data, s.version)
 		if errors.Is(err, meta.ErrConflict) && (tried || len(s.unsure) > 0) {
 			var cur meta.Value
-			cur, err = store.Get(ctx, key)
+			cur, err = m.meta.Get(ctx, key)
 			switch {
 			case errors.Is(err, meta.ErrNotFound), err == nil && !s.ours(cur.Data) && !(tried && bytes.Equal(cur.Data, data)):
 				return fmt.Errorf("write %s: %w", key, meta.ErrConflict)

@@ -119,6 +119,13 @@ func (c *chain) ends(p bk.Position) bool {
 	return l != nil && l.timestamp != 0 && p.Entry == l.entries-1
 }
 
+// atOrBefore is the last existing entry at or before p; ok is false when there is none.
+func (c *chain) atOrBefore(p bk.Position) (q bk.Position, ok bool) {
+	p.Entry++
+	q = c.before(p)
+	return q, q.Entry >= 0
+}
+
 // before is the last existing entry before p, or the place before the first.
 func (c *chain) before(p bk.Position) bk.Position {
 	if p.Entry > 0 {
@@ -126,9 +133,18 @@ func (c *chain) before(p bk.Position) bk.Position {
 	} else {
 		p = bk.Position{Ledger: p.Ledger, Entry: bk.NoEntry}
 	}
-	n := c.ordinal(p)
-	if n > c.first() {
-		return c.position(n - 1)
+	for i := min(c.at(p.Ledger), len(c.links)-1); i >= 0; i-- {
+		l := &c.links[i]
+		last := l.entries - 1
+		switch {
+		case l.ledger == p.Ledger:
+			last = min(last, p.Entry)
+		case l.ledger > p.Ledger:
+			continue
+		}
+		if last >= 0 || i == 0 {
+			return bk.Position{Ledger: l.ledger, Entry: last}
+		}
 	}
 	if len(c.links) == 0 {
 		return bk.Earliest

@@ -19,7 +19,8 @@ type Cursor struct {
 	// guarded by l.mu
 	markDelete bk.Position
 	acks       ackSet
-	batches    map[bk.Position][]int64 // bits of batch indexes not acknowledged
+	batches    map[bk.Position][]int64 // bits of batch indexes not acknowledged; ones up to markDelete do not count
+	pruneAt    int                     // how many batches there may be before the passed ones are dropped
 	longs      []LongProperty          // tied to markDelete
 	props      map[string]string
 	onMoved    func(markDelete bk.Position)
@@ -60,7 +61,7 @@ func (c *Cursor) OnMoved(call func(markDelete bk.Position)) {
 }
 
 // AckCumulative acknowledges everything up to p, p included: wholly, or with remaining (see Ack) but for these indexes of its
-// batch. Positions behind the last confirmed entry count as that. longs, when not nil, replace the properties tied to the
+// batch. bk.Latest is the last entry; a position behind it is ignored. longs, when not nil, replace the properties tied to the
 // mark-delete. It reports whether the mark-delete moved; going back is no error and changes nothing.
 func (c *Cursor) AckCumulative(p bk.Position, remaining []int64, longs []LongProperty) bool {
 	l := c.l
@@ -69,10 +70,10 @@ func (c *Cursor) AckCumulative(p bk.Position, remaining []int64, longs []LongPro
 		l.mu.Unlock()
 		return false
 	}
-	if l.lac.Less(p) {
-		p, remaining = l.lac, nil
-	}
-	if remaining != nil && !c.keepLocked(p, remaining) {
+	switch p, remaining = c.targetLocked(p, remaining); {
+	case remaining != nil && p.Compare(c.markDelete) <= 0:
+		remaining = nil
+	case remaining != nil && !c.keepLocked(p, remaining):
 		p = l.chain.before(p)
 	}
 	moved := c.markDelete.Less(p)
@@ -87,6 +88,26 @@ func (c *Cursor) AckCumulative(p bk.Position, remaining []int64, longs []LongPro
 	}
 	c.unlockMoved(moved)
 	return moved
+}
+
+// targetLocked is the entry that a cumulative acknowledgement of p reaches: p, or the last one before it if p does not exist, and
+// nothing new if p lies behind everything, where a consumer cannot be.
+func (c *Cursor) targetLocked(p bk.Position, remaining []int64) (bk.Position, []int64) {
+	lac := c.l.lac
+	switch {
+	case p == bk.Latest:
+		return lac, nil
+	case lac.Less(p):
+		return c.markDelete, nil
+	}
+	q, ok := c.l.chain.atOrBefore(p)
+	switch {
+	case !ok:
+		return c.markDelete, nil
+	case q != p:
+		remaining = nil
+	}
+	return q, remaining
 }
 
 // AckIndividual acknowledges single entries, or parts of batches, and sets Done of those that became wholly acknowledged.
@@ -151,6 +172,7 @@ func (c *Cursor) keepLocked(p bk.Position, remaining []int64) (whole bool) {
 			if c.batches == nil {
 				c.batches = map[bk.Position][]int64{}
 			}
+			c.pruneLocked()
 			c.batches[p] = left
 			return false
 		}
@@ -186,9 +208,15 @@ func (c *Cursor) moveLocked(p bk.Position) {
 	if p = c.markDelete; from != p.Ledger || c.l.chain.ends(p) {
 		c.l.trimSoonLocked() // a ledger has been consumed
 	}
-	if len(c.batches) > 0 {
-		maps.DeleteFunc(c.batches, func(q bk.Position, _ []int64) bool { return q.Compare(c.markDelete) <= 0 })
+}
+
+// pruneLocked drops batch sets that the mark-delete passed. It looks at all of them, so it waits until they have doubled.
+func (c *Cursor) pruneLocked() {
+	if len(c.batches) < max(16, c.pruneAt) {
+		return
 	}
+	maps.DeleteFunc(c.batches, func(q bk.Position, _ []int64) bool { return q.Compare(c.markDelete) <= 0 })
+	c.pruneAt = 2 * len(c.batches)
 }
 
 // unlockMoved unlocks l.mu and tells of a moved mark-delete.
@@ -212,6 +240,9 @@ func (c *Cursor) IsAcked(p bk.Position) bool {
 func (c *Cursor) Remaining(p bk.Position) []int64 {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	if p.Compare(c.markDelete) <= 0 {
+		return nil
+	}
 	return slices.Clone(c.batches[p])
 }
 

@@ -113,7 +113,7 @@ func (c *Cursor) positionLocked() position {
 		return len(p.ranges) < c.l.cfg.MaxRanges
 	})
 	for at, words := range c.batches {
-		if len(p.batches) < c.l.cfg.MaxBatchSets {
+		if c.markDelete.Less(at) && len(p.batches) < c.l.cfg.MaxBatchSets {
 			p.batches = append(p.batches, batchSet{at, append([]int64(nil), words...)})
 		}
 	}
@@ -169,6 +169,7 @@ func (c *Cursor) writeLedger(ctx context.Context, p *position, encoded []byte) e
 	if err != nil {
 		return fmt.Errorf("create cursor ledger: %w", err)
 	}
+	c.l.m.count.created.Add(1)
 	w := newCursorWriter(ledger)
 	err = w.append(ctx, encoded)
 	if err == nil {
@@ -228,7 +229,7 @@ func (c *Cursor) put(ctx context.Context, ledger int64, p position) error {
 	c.l.mu.Lock()
 	info := cursorInfo{ledger: ledger, active: time.Now().UnixMilli(), position: p, properties: c.props, rest: c.store.rest}
 	c.l.mu.Unlock()
-	err := c.store.node.write(ctx, c.l.m.meta, c.path(), info.encode())
+	err := c.store.node.write(ctx, c.l.m, c.path(), info.encode())
 	if errors.Is(err, meta.ErrConflict) {
 		c.l.fence(fmt.Sprintf("cursor %s was written by another owner", c.name))
 		return ErrFenced
@@ -247,7 +248,7 @@ func (c *Cursor) create(ctx context.Context) error {
 		position: position{markDelete: c.markDelete, properties: c.longs},
 	}
 	c.store.node.version = meta.Absent
-	return c.store.node.write(ctx, c.l.m.meta, c.path(), info.encode())
+	return c.store.node.write(ctx, c.l.m, c.path(), info.encode())
 }
 
 // forsake deletes the ledger that the node named until now, unless it is keep.

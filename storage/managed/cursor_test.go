@@ -176,7 +176,7 @@ func TestCursorFlusher(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Second)
-		if writes := m.Stats().CursorWrites; writes < 4 || writes > 7 {
+		if writes := m.Metrics().CursorWrites; writes < 4 || writes > 7 {
 			t.Errorf("%d positions written in 5 s, want about one a second", writes)
 		}
 		w.last.kill()

@@ -46,5 +46,6 @@ func (l *Ledger) FindNewest(ctx context.Context, after bk.Position, pred func(pa
 	if lo == begin || lo-1 < l.chain.first() {
 		return bk.Position{}, false, nil
 	}
-	return l.chain.position(lo - 1), true, nil
+	p, ok = l.chain.atOrBefore(l.chain.position(lo - 1))
+	return p, ok, nil
 }

@@ -178,7 +178,7 @@ func (l *Ledger) save(ctx context.Context, change func(*ledgerInfo)) error {
 	if change != nil {
 		change(&info)
 	}
-	err := l.node.write(ctx, l.m.meta, l.path(), info.encode())
+	err := l.node.write(ctx, l.m, l.path(), info.encode())
 	if err != nil {
 		l.mu.Lock()
 		l.doomed = append(doomed, l.doomed...)
@@ -221,7 +221,9 @@ func (l *Ledger) erase(ctx context.Context, id int64) {
 		l.mu.Lock()
 		l.doomed = append(l.doomed, id)
 		l.mu.Unlock()
+		return
 	}
+	l.m.count.trimmed.Add(1)
 }
 
 // fence gives the managed ledger up: another owner has it.
@@ -232,6 +234,7 @@ func (l *Ledger) fence(why string) {
 		return
 	}
 	l.dead = ErrFenced
+	l.m.count.fenced.Add(1)
 	l.kickLocked()
 	if call := l.onFenced; call != nil {
 		l.m.work.run(func() { call(ErrFenced) })

@@ -22,6 +22,7 @@ type Manager struct {
 	work    *workers
 	flusher *flusher
 	clock   clock
+	count   counters
 
 	ctx  context.Context // ends with the manager
 	stop context.CancelFunc

@@ -25,7 +25,7 @@ func (m *Manager) load(ctx context.Context, name string, cfg Config, create bool
 			return nil, ErrNotFound
 		}
 		node := slot{version: meta.Absent}
-		err = node.write(ctx, m.meta, path, nil)
+		err = node.write(ctx, m, path, nil)
 		v.Version = node.version
 		if errors.Is(err, meta.ErrConflict) {
 			v, err = m.meta.Get(ctx, path)

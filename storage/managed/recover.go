@@ -48,6 +48,7 @@ func (l *Ledger) recover(ctx context.Context, w *writer) error {
 	if err != nil {
 		return fmt.Errorf("recover ledger %d: %w", w.id, err)
 	}
+	l.m.count.recovered.Add(1)
 	last, length := r.LastConfirmed()
 	l.mu.Lock()
 	if tail := l.chain.find(w.id); tail != nil {

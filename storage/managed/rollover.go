@@ -52,6 +52,7 @@ func (l *Ledger) create(ctx context.Context) (bk.Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create ledger: %w", err)
 	}
+	l.m.count.created.Add(1)
 	return next, nil
 }
 

@@ -79,7 +79,7 @@ func (w *writer) sendLocked() {
 	w.adds = w.adds[:0]
 	cfg := w.l.cfg
 	switch {
-	case w.entries < cfg.MaxEntriesPerLedger*9/10 && w.bytes < cfg.MaxBytesPerLedger/10*9:
+	case w.entries < cfg.MaxEntriesPerLedger-cfg.MaxEntriesPerLedger/10 && w.bytes < cfg.MaxBytesPerLedger-cfg.MaxBytesPerLedger/10:
 	case w.entries >= cfg.MaxEntriesPerLedger || w.bytes >= cfg.MaxBytesPerLedger:
 		w.full = cfg.MinRollover == 0 || time.Since(w.begun) >= cfg.MinRollover
 	case w.l.spare == nil && !w.l.wantSpare:
