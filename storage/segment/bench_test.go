@@ -3,6 +3,7 @@ package segment
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"sync"
@@ -160,12 +161,13 @@ func BenchmarkAppendLatency(b *testing.B) {
 
 const backlogBytes = 1 << 30
 
-// BenchmarkBacklog reads 1 GiB of sealed segments, once as one ledger and once as a thousand interleaved ones, against a plain
-// reader of framed entries from one file.
+// BenchmarkBacklog reads 1 GiB of sealed segments, once as one ledger and once as a thousand interleaved ones, against plain
+// readers of framed entries from one file: one that only copies them out, and one that verifies a checksum each.
 func BenchmarkBacklog(b *testing.B) {
 	const size = 1024
 	const n = backlogBytes / size
-	b.Run("plain", func(b *testing.B) { plainBacklog(b, n, size) })
+	b.Run("plain", func(b *testing.B) { plainBacklog(b, n, size, false) })
+	b.Run("plain verified", func(b *testing.B) { plainBacklog(b, n, size, true) })
 	for _, ledgers := range []int{1, 1000} {
 		l := benchLog(b, Options{})
 		w := newFlights(64, 250, size)
@@ -221,8 +223,8 @@ func readBacklog(b *testing.B, l *Log, ids []int64, reads, size int) int {
 	return total
 }
 
-// plainBacklog reads framed entries (length, bytes) through a buffer of 1 MiB and copies each out.
-func plainBacklog(b *testing.B, n, size int) {
+// plainBacklog reads framed entries (length, checksum, bytes) through a buffer of 1 MiB and copies each out.
+func plainBacklog(b *testing.B, n, size int, verify bool) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "plain"))
 	if err != nil {
 		b.Fatal(err)
@@ -230,8 +232,10 @@ func plainBacklog(b *testing.B, n, size int) {
 	defer f.Close()
 	var frame []byte
 	for range 1000 {
+		e := body(1, 1, size)
 		frame = binary.LittleEndian.AppendUint32(frame, uint32(size))
-		frame = append(frame, body(1, 1, size)...)
+		frame = binary.LittleEndian.AppendUint32(frame, crc32.Checksum(e, castagnoli))
+		frame = append(frame, e...)
 	}
 	for i := 0; i < n; i += 1000 {
 		if _, err := f.Write(frame); err != nil {
@@ -248,13 +252,17 @@ func plainBacklog(b *testing.B, n, size int) {
 		for at := int64(0); at < end; {
 			got, _ := f.ReadAt(buf, at)
 			p := 0
-			for p+4 <= got {
+			for p+8 <= got {
 				l := int(binary.LittleEndian.Uint32(buf[p:]))
-				if p+4+l > got {
+				if p+8+l > got {
 					break
 				}
-				copy(out, buf[p+4:p+4+l])
-				p += 4 + l
+				e := buf[p+8:][:l]
+				if verify && crc32.Checksum(e, castagnoli) != binary.LittleEndian.Uint32(buf[p+4:]) {
+					b.Fatal("checksum")
+				}
+				copy(out, e)
+				p += 8 + l
 				total++
 			}
 			at += int64(p)

@@ -13,7 +13,7 @@ import (
 	"github.com/strobemq/strobe/storage/vfs"
 )
 
-var crashSeeds = flag.Int("seeds", 60, "seeds of the power-loss test")
+var crashSeeds = flag.Int("seeds", 40, "seeds of the power-loss test")
 
 // model is what the submitter knows: what it submitted, and what was acknowledged.
 type model struct {

@@ -129,7 +129,7 @@ func (r *recovery) unclear(s *segment) error {
 		s.torn = true
 		r.found = append(r.found, &found{seg: s})
 	case l.id == (logID{}):
-		r.lost = append(r.lost, "the header of "+segmentName(s.generation)+" is damaged")
+		r.lose(s.generation, "the header of %s is damaged", segmentName(s.generation))
 		s.file.Close()
 	default:
 		r.spare = append(r.spare, s)

@@ -4,6 +4,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -15,9 +18,19 @@ type recovery struct {
 	log    *Log
 	found  []*found // segments by generation
 	spare  []*segment
-	failed mark // a sync that failed in the last life
-	marked mark // the watermark
-	lost   []string
+	failed mark   // a sync that failed in the last life
+	marked mark   // the watermark
+	tail   link   // the last group of the log
+	lost   uint64 // generation up to which records are found to be lost now; 0: none
+	why    string
+}
+
+// lose notes that records of a generation are gone.
+func (r *recovery) lose(generation uint64, format string, args ...any) {
+	if generation > r.lost {
+		r.lost = generation
+		r.why = fmt.Sprintf(format, args...)
+	}
 }
 
 // found is one segment of the directory.
@@ -65,13 +78,20 @@ func (r *recovery) notes() (err error) {
 	return err
 }
 
-// begin makes the first segment of a log that has none.
+// begin fixes the log's identity and the generations it has had.
 func (r *recovery) begin() error {
 	l := r.log
+	here := map[uint64]bool{}
 	for _, f := range r.found {
 		l.generation = max(l.generation, f.seg.generation)
+		here[f.seg.generation] = true
 	}
-	l.generation = max(l.generation, r.marked.generation)
+	l.generation = max(l.generation, r.marked.generation, l.lostUpTo.Load())
+	l.state.change(func(s *state) {
+		n := len(s.damage)
+		s.damage = slices.DeleteFunc(s.damage, func(d damage) bool { return !here[d.generation] })
+		s.unsaved = len(s.damage) != n
+	})
 	if l.id == (logID{}) {
 		if _, err := rand.Read(l.id[:]); err != nil {
 			return err
@@ -98,11 +118,13 @@ func (r *recovery) openTable() error {
 		}
 	}
 	// What recycled segments said of ledgers was in the table alone.
-	for i, f := range r.found {
-		if f.seal != nil && f.seg.generation != uint64(i+1) {
-			r.lost = append(r.lost, "the table is gone and segments were recycled")
+	next := uint64(1)
+	for _, f := range r.found {
+		if g := f.seg.generation; g != next && g > l.lostUpTo.Load()+1 {
+			r.lose(l.generation, "the table is gone, and segments were recycled")
 			break
 		}
+		next = f.seg.generation + 1
 	}
 	return nil
 }
@@ -163,7 +185,7 @@ func (r *recovery) absences(rows map[uint64]segmentRow) error {
 		case here[g]:
 		case row.live > 0 && !recycled[g]:
 			l.missing[g] = true
-			r.lost = append(r.lost, segmentName(g)+" is missing")
+			r.lose(g, "%s is missing", segmentName(g))
 		default:
 			gone = append(gone, g)
 		}
@@ -211,59 +233,73 @@ func (k *keeper) enterFooter(s *segment, sl seal) error {
 
 // scan rebuilds the indexes of the unsealed segments.
 func (r *recovery) scan() error {
-	l := r.log
-	prev := link{known: true} // what group number 1 follows
+	r.tail = link{known: true} // what group number 1 follows
+	unsealed := false          // the segment before
 	for i, f := range r.found {
 		if i == 0 && f.seg.generation != 1 || i > 0 && f.seg.generation != r.found[i-1].seg.generation+1 {
-			prev.known = false
+			r.tail.known = false
 		}
-		if f.seal != nil {
+		if f.seal == nil || unsealed {
+			if err := r.follows(f.seg); err != nil {
+				return err
+			}
+		}
+		if unsealed = f.seal == nil; !unsealed {
 			f.seg.end.Store(f.seal.end)
-			prev = link{known: true, number: f.seal.lastGroup, sum: f.seal.lastGroupSum}
+			r.tail = link{known: true, number: f.seal.lastGroup, sum: f.seal.lastGroupSum}
 			continue
 		}
-		a := &active{segment: f.seg, index: newIndex()}
-		out, err := r.scanOne(a, prev)
-		if err != nil {
+		if err := r.scanOne(f.seg); err != nil {
 			return err
 		}
-		l.reg.open = append(l.reg.open, a)
-		prev, a.last = out.last, out.last
-		for _, d := range out.damage {
-			l.damaged(d)
-		}
-		if out.lost {
-			r.lost = append(r.lost, fmt.Sprintf("records of %s cannot be read", segmentName(a.generation)))
-		}
-		if f.seg.torn {
-			l.damaged(damage{a.generation, 0, groupsAt})
-		}
-		l.enqueueDeleted(a)
 	}
 	return nil
 }
 
-// scanOne scans one unsealed segment. Its first group must follow the last one of the segment before: if it does not, the end of that one is gone.
-func (r *recovery) scanOne(a *active, prev link) (scanned, error) {
-	l := r.log
-	size, err := a.file.Size()
-	if err != nil {
-		return scanned{}, err
+// follows checks that the first group of s is the next one in the log: otherwise the segment before has lost its end.
+func (r *recovery) follows(s *segment) error {
+	b := make([]byte, groupHeaderSize)
+	if n, err := s.file.ReadAt(b, groupsAt); n < len(b) {
+		if err == io.EOF {
+			return nil
+		}
+		return err
 	}
-	if r.failed.generation == a.generation {
+	g, ok := decodeGroupHeader(b, groupsAt, s.seed)
+	if ok && !r.tail.admits(&g) {
+		r.lose(s.generation-1, "the end of the segment before %s is gone", segmentName(s.generation))
+		r.tail = link{}
+	}
+	return nil
+}
+
+func (r *recovery) scanOne(s *segment) error {
+	l := r.log
+	size, err := s.file.Size()
+	if err != nil {
+		return err
+	}
+	if r.failed.generation == s.generation {
 		size = min(size, r.failed.synced)
 	}
-	out, err := l.scan(a, prev, size)
-	if err != nil || out.groups > 0 || !prev.known {
-		return out, err
+	a := &active{segment: s, index: newIndex()}
+	out, err := l.scan(a, r.tail, size)
+	if err != nil {
+		return err
 	}
-	out, err = l.scan(a, link{}, size)
-	if err == nil && out.groups > 0 {
-		r.lost = append(r.lost, fmt.Sprintf("the end of the segment before %s is gone", segmentName(a.generation)))
-	} else {
-		out.last = prev
+	r.tail, a.last = out.last, out.last
+	for _, d := range out.damage {
+		l.damaged(d)
 	}
-	return out, err
+	if out.lost {
+		r.lose(s.generation, "records of %s cannot be read", segmentName(s.generation))
+	}
+	if s.torn {
+		l.damaged(damage{s.generation, 0, groupsAt})
+	}
+	l.reg.open = append(l.reg.open, a)
+	l.enqueueDeleted(a)
+	return nil
 }
 
 // enqueueDeleted has the keeper drop the rows of ledgers whose deletes the table may not have seen.
@@ -279,12 +315,23 @@ func (l *Log) enqueueDeleted(a *active) {
 func (r *recovery) losses() error {
 	l := r.log
 	if end := r.endOf(r.marked.generation); end.before(r.marked) {
-		r.lost = append(r.lost, fmt.Sprintf("the log ends in segment %d at %d, but was durable up to segment %d at %d", end.generation, end.synced, r.marked.generation, r.marked.synced))
+		r.lose(l.generation, "the log ends in segment %d at %d, but was durable up to segment %d at %d",
+			end.generation, end.synced, r.marked.generation, r.marked.synced)
 	}
-	if len(r.lost) > 0 {
-		return l.lost(max(l.generation, 1), r.lost[0])
+	if r.lost == 0 {
+		return nil
 	}
-	return nil
+	if err := l.lost(r.lost, r.why); err != nil {
+		return err
+	}
+	// The loss is on record. The table need not miss the segments any more, so that somebody may accept it.
+	if err := l.keeper.openTable(); err != nil {
+		return err
+	}
+	if err := l.table.change(func(b *pebble.Batch) error { return forget(b, slices.Collect(maps.Keys(l.missing))) }); err != nil {
+		return err
+	}
+	return l.table.flush()
 }
 
 // endOf is the end of the segment of that generation if it is here, otherwise of the youngest one.
@@ -317,11 +364,8 @@ func (r *recovery) resume() error {
 			l.reg.pool = append(l.reg.pool, unused)
 		}
 	}
+	l.writer.number, l.writer.previous = r.tail.number, r.tail.sum
 	if n == 0 {
-		if f := len(r.found); f > 0 {
-			sl := r.found[f-1].seal
-			l.writer.number, l.writer.previous = sl.lastGroup, sl.lastGroupSum
-		}
 		return r.fresh()
 	}
 	last := l.reg.open[n-1]
@@ -330,16 +374,26 @@ func (r *recovery) resume() error {
 		return fault.SegmentDeviceFailed.New("sync %s: %w", last.name, err)
 	}
 	l.writer.open(last, last.end.Load())
-	l.writer.number, l.writer.previous = last.last.number, last.last.sum
 	l.completer.seg = last
 	for _, a := range l.reg.open[:n-1] {
 		a.final.Store(true)
 	}
-	if r.failed.generation > 0 || last.generation <= l.lostUpTo.Load() || len(l.state.damage) > 0 {
+	if r.failed.generation > 0 || last.generation <= l.lostUpTo.Load() || len(l.state.damage) > 0 || last.generation < r.youngest() {
 		last.final.Store(true)
 		return r.fresh()
 	}
 	return nil
+}
+
+// youngest is the generation of the youngest segment but the one that was made ready.
+func (r *recovery) youngest() uint64 {
+	g := uint64(0)
+	for _, f := range r.found {
+		if next := r.log.reg.next; next == nil || f.seg.generation != next.generation {
+			g = max(g, f.seg.generation)
+		}
+	}
+	return g
 }
 
 // fresh begins a new segment: what came before is not continued.
