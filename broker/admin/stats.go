@@ -80,6 +80,9 @@ type subscriptionStats struct {
 	OutOfOrder          bool              `json:"allowOutOfOrderDelivery"`
 	Properties          map[string]string `json:"subscriptionProperties"`
 	NonContiguous       int               `json:"nonContiguousDeletedMessagesRanges"`
+	// Strobe's own, with ?getEarliestTimeInBacklog=true: exact, from broker entry metadata.
+	LagMessages int64   `json:"lagMessages"`
+	LagSeconds  float64 `json:"lagSeconds"`
 }
 
 type consumerStats struct {
@@ -184,7 +187,28 @@ func (a *API) stats(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.reply(a.statsOf(t))
+	s := a.statsOf(t)
+	if err := a.addLag(q, t, &s); err != nil {
+		return err
+	}
+	return q.reply(s)
+}
+
+// addLag says how far behind the subscriptions are, if the request wants to know: it reads an entry of each.
+func (a *API) addLag(q *request, t *topic.Topic, s *topicStats) error {
+	if !q.flag("getEarliestTimeInBacklog") {
+		return nil
+	}
+	for _, sub := range t.Subscriptions() {
+		messages, age, err := t.Lag(q.Context(), sub)
+		if err != nil {
+			return err
+		}
+		st := s.Subscriptions[sub.Name()]
+		st.LagMessages, st.LagSeconds = messages, age.Seconds()
+		s.Subscriptions[sub.Name()] = st
+	}
+	return nil
 }
 
 // partitionedStats sums the partitions up; ?perPartition=true (the default) shows each as well.
@@ -208,6 +232,9 @@ func (a *API) partitionedStats(q *request) error {
 			return err
 		}
 		s := a.statsOf(t)
+		if err := a.addLag(q, t, &s); err != nil {
+			return err
+		}
 		sum.add(s)
 		if q.URL.Query().Get("perPartition") != "false" {
 			sum.Partitions[part.String()] = s
@@ -249,6 +276,8 @@ func (s *topicStats) add(p topicStats) {
 		t.MsgBacklog += sub.MsgBacklog
 		t.MsgBacklogNoDelayed += sub.MsgBacklogNoDelayed
 		t.Unacked += sub.Unacked
+		t.LagMessages += sub.LagMessages
+		t.LagSeconds = max(t.LagSeconds, sub.LagSeconds)
 		t.Consumers = append(t.Consumers, sub.Consumers...)
 		s.Subscriptions[name] = t
 	}

@@ -62,7 +62,7 @@ func (n *node) startWorker() error {
 			_, err := wasm.NewEngine(wasm.EngineOptions{CacheDir: cache}).Validate(ctx, module, memory)
 			return err
 		},
-		Unsubscribe: w.unsubscribe, Authorize: func(r *http.Request, action, resource string) error {
+		Unsubscribe: w.unsubscribe, Lag: w.lag, Authorize: func(r *http.Request, action, resource string) error {
 			return n.broker.authorizeREST(r, auth.Action(action), resource)
 		},
 	})
@@ -83,9 +83,9 @@ func (w *workerRole) close(ctx context.Context) error {
 	return err
 }
 
-// unsubscribe removes the subscription of a deleted function from all partitions of an input.
-func (w *workerRole) unsubscribe(ctx context.Context, input, subscription string) error {
-	n, err := topicname.Parse(input)
+// eachPartition calls do for every partition of a topic that is there, or for the topic itself.
+func (w *workerRole) eachPartition(ctx context.Context, name string, do func(t *topic.Topic) error) error {
+	n, err := topicname.Parse(name)
 	if err != nil {
 		return err
 	}
@@ -102,23 +102,44 @@ func (w *workerRole) unsubscribe(ctx context.Context, input, subscription string
 		}
 	}
 	for _, p := range parts {
-		there, err := b.topics.Exists(ctx, topic.Name(p))
+		there, err := b.topics.Exists(ctx, p)
 		if err != nil {
 			return err
 		}
 		if !there {
 			continue
 		}
-		t, err := b.topics.Get(ctx, topic.Name(p), false)
+		t, err := b.topics.Get(ctx, p, false)
+		if err == nil {
+			err = do(t)
+		}
 		if err != nil {
-			return err
-		}
-		if t.Subscription(subscription) == nil {
-			continue
-		}
-		if err := t.Unsubscribe(ctx, subscription, nil, true); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
 	return nil
+}
+
+// unsubscribe removes the subscription of a deleted function from all partitions of an input.
+func (w *workerRole) unsubscribe(ctx context.Context, input, subscription string) error {
+	return w.eachPartition(ctx, input, func(t *topic.Topic) error {
+		if t.Subscription(subscription) == nil {
+			return nil
+		}
+		return t.Unsubscribe(ctx, subscription, nil, true)
+	})
+}
+
+// lag is how far a function is behind on an input.
+func (w *workerRole) lag(ctx context.Context, input, subscription string) (messages int64, seconds float64, err error) {
+	err = w.eachPartition(ctx, input, func(t *topic.Topic) error {
+		s := t.Subscription(subscription)
+		if s == nil {
+			return nil
+		}
+		m, age, err := t.Lag(ctx, s)
+		messages, seconds = messages+m, max(seconds, age.Seconds())
+		return err
+	})
+	return messages, seconds, err
 }

@@ -74,10 +74,15 @@ func statusRows(w *rows, s functions.DeploymentStatus) {
 }
 
 func lagText(s functions.Status) string {
-	if s.LagMessages == 0 && s.LagSeconds == 0 {
+	return lagOf(s.LagMessages, s.LagSeconds)
+}
+
+// lagOf is a lag in messages and seconds.
+func lagOf(messages int64, seconds float64) string {
+	if messages == 0 && seconds == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%d (%.1f s)", s.LagMessages, s.LagSeconds)
+	return fmt.Sprintf("%d (%.1f s)", messages, seconds)
 }
 
 // deployment is one line of a list.

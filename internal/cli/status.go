@@ -53,13 +53,13 @@ func (a *app) overview(ctx context.Context) (overview, error) {
 func (a *app) statusTable(w *rows, o overview) {
 	w.add(fmt.Sprintf("strobe %s at %s, namespace %s/%s", o.Version, o.Server, a.tenant, a.namespace))
 	w.add("")
-	w.add("TOPIC", "PARTITIONS", "MESSAGES IN", "STORED", "BACKLOG")
+	w.add("TOPIC", "PARTITIONS", "MESSAGES IN", "STORED", "LAG")
 	for _, t := range o.Topics {
 		parts := "-"
 		if t.Partitions > 0 {
 			parts = strconv.Itoa(t.Partitions)
 		}
-		w.add(t.Topic, parts, t.Messages, bytesText(t.StorageBytes), t.Backlog)
+		w.add(t.Topic, parts, t.Messages, bytesText(t.StorageBytes), lagOf(t.Lag, t.LagSeconds))
 	}
 	for _, part := range []struct {
 		title string

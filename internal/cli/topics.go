@@ -63,8 +63,8 @@ type subscriptionStats struct {
 	Unacked     int64            `json:"unackedMessages"`
 	MsgRateOut  float64          `json:"msgRateOut"`
 	Consumers   []map[string]any `json:"consumers"`
-	LagSeconds  float64          `json:"backlogAgeSeconds"`
-	OldestAge   float64          `json:"oldestBacklogMessageAgeSeconds"`
+	LagMessages int64            `json:"lagMessages"`
+	LagSeconds  float64          `json:"lagSeconds"`
 	MsgOutCount int64            `json:"msgOutCounter"`
 }
 
@@ -75,7 +75,9 @@ type topicSummary struct {
 	Messages      int64  `json:"messagesIn"`
 	StorageBytes  int64  `json:"storageBytes"`
 	Subscriptions int    `json:"subscriptions"`
-	Backlog       int64  `json:"backlog"`
+	// Lag is that of the subscription that is furthest behind.
+	Lag        int64   `json:"lagMessages"`
+	LagSeconds float64 `json:"lagSeconds"`
 }
 
 func (a *app) topicsCommand() *cobra.Command {
@@ -154,10 +156,10 @@ func (a *app) topicsCommand() *cobra.Command {
 			}
 			return a.print(s.Subscriptions, func(w *rows) {
 				w.empty = "no subscription"
-				w.add("SUBSCRIPTION", "TYPE", "BACKLOG", "UNACKED", "CONSUMERS")
+				w.add("SUBSCRIPTION", "TYPE", "LAG", "UNACKED", "CONSUMERS")
 				for _, name := range sortedKeys(s.Subscriptions) {
 					sub := s.Subscriptions[name]
-					w.add(name, sub.Type, sub.MsgBacklog, sub.Unacked, len(sub.Consumers))
+					w.add(name, orText(sub.Type, "-"), lagOf(sub.LagMessages, sub.LagSeconds), sub.Unacked, len(sub.Consumers))
 				}
 			})
 		}),
@@ -245,9 +247,9 @@ func (a *app) topicStats(ctx context.Context, t topicName) (topicStats, error) {
 	if err != nil {
 		return topicStats{}, err
 	}
-	path := "/stats"
+	path := "/stats?getEarliestTimeInBacklog=true"
 	if n > 0 {
-		path = "/partitioned-stats"
+		path = "/partitioned-stats?perPartition=false&getEarliestTimeInBacklog=true"
 	}
 	var s topicStats
 	err = a.call(ctx, "GET", t.path(path), nil, &s)
@@ -288,13 +290,13 @@ func (a *app) topicsList(ctx context.Context) error {
 	}
 	return a.print(list, func(w *rows) {
 		w.empty = fmt.Sprintf("no topic in %s/%s", a.tenant, a.namespace)
-		w.add("TOPIC", "PARTITIONS", "MESSAGES IN", "STORED", "SUBSCRIPTIONS", "BACKLOG")
+		w.add("TOPIC", "PARTITIONS", "MESSAGES IN", "STORED", "SUBSCRIPTIONS", "LAG")
 		for _, t := range list {
 			parts := "-"
 			if t.Partitions > 0 {
 				parts = strconv.Itoa(t.Partitions)
 			}
-			w.add(strings.TrimPrefix(t.Topic, "persistent://"+a.tenant+"/"+a.namespace+"/"), parts, t.Messages, bytesText(t.StorageBytes), t.Subscriptions, t.Backlog)
+			w.add(strings.TrimPrefix(t.Topic, "persistent://"+a.tenant+"/"+a.namespace+"/"), parts, t.Messages, bytesText(t.StorageBytes), t.Subscriptions, lagOf(t.Lag, t.LagSeconds))
 		}
 	})
 }
@@ -319,7 +321,7 @@ func (a *app) topicSummaries(ctx context.Context, tenant, namespace string) ([]t
 		}
 		sum := topicSummary{Topic: name, Partitions: s.PartitionsCount, Messages: s.MsgInCounter, StorageBytes: s.StorageSize, Subscriptions: len(s.Subscriptions)}
 		for _, sub := range s.Subscriptions {
-			sum.Backlog = max(sum.Backlog, sub.MsgBacklog)
+			sum.Lag, sum.LagSeconds = max(sum.Lag, sub.LagMessages), max(sum.LagSeconds, sub.LagSeconds)
 		}
 		list = append(list, sum)
 	}
@@ -346,7 +348,7 @@ func (a *app) describeTopic(ctx context.Context, t topicName) error {
 	w.add("producers", len(s.Publishers))
 	for _, name := range sortedKeys(s.Subscriptions) {
 		sub := s.Subscriptions[name]
-		w.add("subscription", fmt.Sprintf("%s (%s, %d consumers, backlog %d)", name, orText(sub.Type, "no consumer yet"), len(sub.Consumers), sub.MsgBacklog))
+		w.add("subscription", fmt.Sprintf("%s (%s, %d consumers, lag %s)", name, orText(sub.Type, "no consumer yet"), len(sub.Consumers), lagOf(sub.LagMessages, sub.LagSeconds)))
 	}
 	return w.flush(a.Out)
 }

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"context"
+
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/runtime/functions"
 )
@@ -55,6 +57,7 @@ func (w *Worker) statusesOf(q *request) ([]functions.Status, error) {
 		return nil, err
 	}
 	list := w.rec.statuses(spec.Spec)
+	w.addLag(q.Context(), spec.Spec, list)
 	if n < 0 {
 		return list, nil
 	}
@@ -62,6 +65,22 @@ func (w *Worker) statusesOf(q *request) ([]functions.Status, error) {
 		return nil, fault.WorkerNotFound.New("%s %s has instances 0 to %d", q.kind, q.name, len(list)-1)
 	}
 	return list[n : n+1], nil
+}
+
+// addLag tells how far a function is behind. Its instances share subscriptions, so the whole stands with the first one.
+func (w *Worker) addLag(ctx context.Context, spec functions.Spec, list []functions.Status) {
+	if spec.Kind != functions.KindFunction || w.o.Lag == nil || len(list) == 0 {
+		return
+	}
+	for _, in := range spec.Inputs {
+		messages, seconds, err := w.o.Lag(ctx, in, spec.Subscription)
+		if err != nil {
+			w.o.Log.Debug("the lag of a function is not known", "function", spec.FQName.String(), "topic", in, "error", err)
+			continue
+		}
+		list[0].LagMessages += messages
+		list[0].LagSeconds = max(list[0].LagSeconds, seconds)
+	}
 }
 
 // statsBase is Pulsar's form of a function's counters.

@@ -40,6 +40,8 @@ type Options struct {
 	Validate func(ctx context.Context, module []byte, memory int64) error
 	// Unsubscribe removes the subscription of a deleted function; a topic or subscription that is gone is no error.
 	Unsubscribe func(ctx context.Context, topic, subscription string) error
+	// Lag is how far a subscription is behind on a topic, over all partitions: messages, and seconds since the broker took the oldest. nil: not known.
+	Lag func(ctx context.Context, topic, subscription string) (messages int64, seconds float64, err error)
 	// Authorize judges a request; nil allows all.
 	Authorize Authorize
 }
