@@ -13,7 +13,7 @@ import (
 	"github.com/strobemq/strobe/storage/vfs"
 )
 
-var crashSeeds = flag.Int("seeds", 40, "seeds of the power-loss test")
+var crashSeeds = flag.Int("seeds", 20, "seeds of the power-loss test; ten times as many of the one without sealing")
 
 // model is what the submitter knows: what it submitted, and what was acknowledged.
 type model struct {
@@ -238,7 +238,11 @@ type cut struct {
 func crashRound(fs *vfs.Mem, m *model, o Options, r *rand.Rand) (cut, error) {
 	var mu sync.Mutex
 	var at cut
-	countdown := r.IntN(300)
+	lists := 20 + r.IntN(200)
+	if o.SegmentBytes > 1<<20 {
+		lists /= 8
+	}
+	countdown := r.IntN(lists)
 	crash := vfs.Crash{Rand: rand.New(rand.NewPCG(r.Uint64(), 1)), Keep: r.Float64() * float64(r.IntN(2)), Torn: r.IntN(2) == 0}
 	fs.SetHook(func(op vfs.Op, name string) {
 		if op == vfs.OpRead || op == vfs.OpOpen {
@@ -260,7 +264,7 @@ func crashRound(fs *vfs.Mem, m *model, o Options, r *rand.Rand) (cut, error) {
 		l.Close()
 		return cut{}, err
 	}
-	for range 20 + r.IntN(200) {
+	for range lists {
 		l.Append(m.submit(r))
 		limit := r.IntN(60)
 		m.mu.Lock()
@@ -288,7 +292,10 @@ func crashRound(fs *vfs.Mem, m *model, o Options, r *rand.Rand) (cut, error) {
 // crashes runs several lives of one log, each ended by a power cut.
 func crashes(seed uint64, o Options) error {
 	r := rand.New(rand.NewPCG(seed, 0))
-	o.SegmentBytes, o.indexBytes, o.ReserveBytes = 16<<10+r.Int64N(48<<10), 4<<10+r.Int64N(16<<10), -1
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 16<<10 + r.Int64N(48<<10)
+	}
+	o.indexBytes, o.ReserveBytes = 4<<10+r.Int64N(16<<10), -1
 	o.chunk = 1<<10 + r.IntN(32<<10)
 	at := cut{vfs.NewMem(), newModel()}
 	for round := range 5 {
@@ -309,6 +316,15 @@ func crashes(seed uint64, o Options) error {
 func TestPowerLoss(t *testing.T) {
 	for seed := range uint64(*crashSeeds) {
 		if err := crashes(seed, Options{}); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+// TestPowerLossOfTheTail stays in one segment: no table, no sealing, many seeds.
+func TestPowerLossOfTheTail(t *testing.T) {
+	for seed := range uint64(10 * *crashSeeds) {
+		if err := crashes(seed, Options{SegmentBytes: 64 << 20}); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}

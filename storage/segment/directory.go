@@ -112,11 +112,12 @@ func (r *recovery) sealOf(s *segment, b []byte) *seal {
 // unclear decides about a file whose header does not verify: a file that was being made when the power went has no groups, anything else is damage.
 func (r *recovery) unclear(s *segment) error {
 	l := r.log
-	l.generation = max(l.generation, s.generation)
 	if s.disk <= groupsAt {
-		r.spare = append(r.spare, s)
-		return nil
+		// Nothing was ever written behind the header, so that the generation is still unused.
+		s.file.Close()
+		return l.fs.Remove(s.name)
 	}
+	l.generation = max(l.generation, s.generation)
 	s.id = l.id
 	s.seed = newSeed(l.id, s.generation)
 	sc := &scanner{log: l, seg: &active{segment: s}, win: window{file: s.file, size: s.disk}}
