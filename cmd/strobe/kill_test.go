@@ -27,12 +27,15 @@ type process struct {
 	HTTP   string `json:"http"`
 }
 
+// programDir holds the binary under test, once a test needed it.
+var programDir string
+
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "strobe-test-")
-	if err != nil {
+	var err error
+	if programDir, err = os.MkdirTemp("", "strobe-test-"); err != nil {
 		return "", err
 	}
-	out := filepath.Join(dir, "strobe")
+	out := filepath.Join(programDir, "strobe")
 	cmd := exec.Command("go", "build", "-o", out, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -43,8 +46,8 @@ var program = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if programDir != "" {
+		os.RemoveAll(programDir)
 	}
 	os.Exit(code)
 }
