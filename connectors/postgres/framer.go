@@ -35,8 +35,9 @@ type framer struct {
 	left int // Read: bytes of the message at hand that pgconn has not got yet
 	skip int // next: bytes of an overlong message still to be thrown away
 
-	load  load
-	short int // reads in sequence that left most of the buffer empty
+	load   load
+	filled bool // the last read left no room in the buffer
+	short  int  // reads in sequence that left most of the buffer empty
 }
 
 func newFramer(conn net.Conn) *framer {
@@ -121,10 +122,11 @@ func (f *framer) need() int {
 // fill reads once from the connection, with room for a message of n bytes. Frames handed out before are invalid afterwards.
 func (f *framer) fill(n int) error {
 	f.makeRoom(n)
-	if f.load.heavy() && f.short > 0 {
-		time.Sleep(nap)
+	if f.load.heavy() && !f.filled {
+		takeNap(nap)
 	}
 	k, err := f.Conn.Read(f.buf[f.w:])
+	f.filled = k == len(f.buf)-f.w // there may be more at once
 	if f.short++; k > len(f.buf)/8 {
 		f.short = 0
 	}
@@ -141,8 +143,8 @@ func (f *framer) makeRoom(n int) {
 	switch unread := f.w - f.r; {
 	case n > size:
 		size = n
-	case f.w == size && size < largeBuffer:
-		size *= 2 // the last read could have brought more
+	case f.filled && size < largeBuffer:
+		size *= 2
 	case size > largeBuffer && max(n, unread) <= largeBuffer/2:
 		size = largeBuffer
 	case f.short > 64 && size > smallBuffer && max(n, unread) <= size/2:
@@ -169,9 +171,8 @@ type load struct {
 }
 
 const (
-	// Above heavyRate messages a second a reader is better off waiting a nap than being woken for each. Go's timers make
-	// about a millisecond of it.
-	heavyRate  = 30_000
+	// Above heavyRate messages a second a reader is better off waiting a nap than being woken for each.
+	heavyRate  = 8_000
 	loadWindow = 5 * time.Millisecond
 	nap        = 200 * time.Microsecond
 )

@@ -101,14 +101,11 @@ func (st *stream) read(ctx context.Context) (connectors.Batch, error) {
 	b := st.tracker.batch()
 	d.batch = b
 	defer func() { d.batch = nil }()
-	var hold time.Time
+	held := false
 	for {
 		err := st.parse(b)
 		if err == nil && len(b.records) > 0 {
-			if hold.IsZero() {
-				hold = time.Now().Add(commitWait)
-			}
-			if d.open && !b.full() && st.more(hold) {
+			if d.open && !b.full() && st.more(&held) {
 				continue
 			}
 			return st.handOut(b), nil
@@ -125,11 +122,14 @@ func (st *stream) read(ctx context.Context) (connectors.Batch, error) {
 	}
 }
 
-// more waits until then for the rest of a transaction: it is on its way, in a packet for each row and for the commit, and only with the
-// commit can the position move over the rows.
-func (st *stream) more(until time.Time) bool {
-	st.deadline = time.Time{}
-	st.framer.SetReadDeadline(until)
+// more waits for the rest of a transaction, commitWait at most for a batch: it is on its way, in a packet for each row and for the
+// commit, and only with the commit can the position move over the rows.
+func (st *stream) more(held *bool) bool {
+	if !*held {
+		*held = true
+		st.deadline = time.Time{}
+		st.framer.SetReadDeadline(time.Now().Add(commitWait))
+	}
 	return st.framer.fill(st.framer.need()) == nil
 }
 
