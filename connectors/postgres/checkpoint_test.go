@@ -9,7 +9,7 @@ import (
 )
 
 var exampleCheckpoint = checkpoint{
-	System: "7574898236211314522", Timeline: 1, Slot: "strobe_orders", LSN: 0x16B374D848, Sequence: 1795303775000000042, Drained: true,
+	System: "7574898236211314522", Timeline: 1, Slot: "strobe_orders", LSN: 0x16B374D848, Sequence: 59632799000042, Drained: true,
 	Shape: shape{
 		Publication: "strobe_orders", Table: table{"public", "outboxevent"}, Topic: "outbox.event.${routedByValue}",
 		Columns: columns{ID: "id", AggregateType: "aggregatetype", AggregateID: "aggregateid", Payload: "payload", Timestamp: "created"},
@@ -46,7 +46,7 @@ func TestCheckpointRefusesWhatMakesNoSense(t *testing.T) {
 	}
 	for _, change := range [][2]string{
 		{`"version":1`, `"version":0`}, {`"version":1`, `"version":2`}, {`"lsn":"16/B374D848"`, `"lsn":"16/B374D848x"`}, {`"lsn":"16/B374D848"`, `"lsn":"0/0"`},
-		{`"drained":true`, `"drained":1`}, {`"drained"`, `"unheard of"`}, {`"sequence":"1795303775000000042"`, `"sequence":"-1"`},
+		{`"drained":true`, `"drained":1`}, {`"drained"`, `"unheard of"`}, {`"sequence":"59632799000042"`, `"sequence":"-1"`},
 		{`"timeline":1`, `"timeline":0`}, {`"name":"outboxevent"`, `"name":""`}, {`}`, ``}, {`{"version"`, `{}{"version"`},
 	} {
 		bad := strings.Replace(string(good), change[0], change[1], 1)

@@ -189,9 +189,16 @@ func (s *situation) look(ctx context.Context, conn *pgconn.PgConn) (verdict, err
 // gapJump is more rows than can have been handed out beyond a stored position.
 const gapJump = 1 << 32
 
-// start is the position to begin at. A source without one begins at the slot's place. Its rows are not numbered from 1 but from the time
-// of day in ns: the broker may still remember numbers of an earlier source of the same name, and must not take new rows for old ones.
-// For the same reason an accepted gap leaves out more numbers than could have been used.
+// firstNumber is what the rows of a source without a position are numbered from: microseconds since 2025. The broker may still remember
+// the numbers of an earlier source of the same name, and must not take new rows for old ones; that source would have had to read
+// more than a million rows a second all its life to come so far. It leaves the 12 bits free that a function's outputs need.
+func firstNumber(now time.Time) uint64 {
+	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	return uint64(max(1, int64(now.Sub(start)/time.Second)*1_000_000))
+}
+
+// start is the position to begin at: the stored one, or the slot's place. An accepted gap leaves out more numbers than could have been
+// used beyond the stored position.
 func (s situation) start(v verdict) (checkpoint, error) {
 	c := checkpoint{System: s.ident.system, Timeline: s.ident.timeline, Slot: s.config.slot, Shape: s.shape}
 	if s.last != nil && !v.skipTo {
@@ -205,7 +212,7 @@ func (s situation) start(v verdict) (checkpoint, error) {
 	if c.LSN, err = parseLSN(s.facts.Slot.Confirmed); err != nil {
 		return checkpoint{}, connectors.As(connectors.Retry, fault.PostgresSlotWaits.New("%s is still being made", s.config.slot))
 	}
-	c.Sequence = uint64(time.Now().Unix()) * uint64(time.Second)
+	c.Sequence = firstNumber(time.Now())
 	if s.last != nil {
 		c.Sequence = max(c.Sequence, s.last.Sequence+gapJump)
 	}
