@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -93,6 +94,8 @@ func (e *Engine) compileWith(ctx context.Context, cache *sharedCache, module []b
 		_ = p.runtime.Close(ctx)
 		return nil, err
 	}
+	// Compiling leaves garbage of many times the module's size in a process that is otherwise small, and does not happen often.
+	debug.FreeOSMemory()
 	return p, nil
 }
 
