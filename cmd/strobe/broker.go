@@ -211,16 +211,31 @@ func (b *brokerRole) policiesChanged(c policy.Change) {
 	go func() { // bounded by the changes of administrators; ends by itself
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		for _, t := range b.topics.All() {
-			n := topicname.Name(t.Name())
-			if c.Namespace != "" && c.Namespace != n.FullNamespace() || c.Topic != "" && c.Topic != n.Partitioned().String() && c.Topic != n.String() {
-				continue
-			}
-			if err := b.topics.Refresh(ctx, t.Name()); err != nil {
+		for _, n := range b.concerned(ctx, c) {
+			if err := b.topics.Refresh(ctx, n); err != nil {
 				b.n.o.log.Warn("policies of a topic could not be read again", "topic", n.String(), "error", err)
 			}
 		}
 	}()
+}
+
+// concerned names the loaded topics that a change of policies is about.
+func (b *brokerRole) concerned(ctx context.Context, c policy.Change) []topic.Name {
+	var names []topic.Name
+	if n, err := topicname.Parse(c.Topic); c.Topic != "" && err == nil { // one topic: not all of them are gone through
+		names = append(names, n)
+		count, err := b.policies.Partitions(ctx, n)
+		for i := 0; err == nil && i < count; i++ {
+			names = append(names, n.Of(i))
+		}
+		return names
+	}
+	for _, t := range b.topics.All() {
+		if c.Namespace == "" || c.Namespace == t.Name().FullNamespace() {
+			names = append(names, t.Name())
+		}
+	}
+	return names
 }
 
 func (b *brokerRole) deleted(n topic.Name) {

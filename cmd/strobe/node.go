@@ -100,9 +100,15 @@ func (n *node) startStorage(ctx context.Context) error {
 	c := n.o.config
 	var err error
 	if n.meta, err = local.Open(local.Options{Dir: filepath.Join(n.o.data, "meta"), Log: n.o.log}); err != nil {
+		if fault.Has(err, fault.MetaInUse) {
+			return fault.ProcessDirInUse.New("%s%s", n.o.data, owner(n.o.data))
+		}
 		return err
 	}
 	n.onClose("metadata", func(context.Context) error { return n.meta.Close() })
+	if err := own(n.o.data); err != nil {
+		return err
+	}
 	if _, err := ledger.Format(ctx, n.meta); err != nil {
 		return err
 	}
