@@ -1,0 +1,167 @@
+// Command bench measures strobe beside floor probes in one run, slice by slice in turn, and prints ratios: a figure alone says more
+// about the machine than about the product. README.md says how to read the table; `make bench` calls it.
+//
+//	bench -strobe bin/strobe -out docs/benchmarks.md      everything
+//	bench -strobe bin/strobe -only publish-max            one measurement
+//	bench probe pipeline -direct                          a floor probe alone
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/strobemq/strobe/bench/machine"
+	"github.com/strobemq/strobe/bench/report"
+)
+
+// measurements are done in this order.
+var measurements = []measurement{
+	{"start", "start to the first acknowledged publish by a stock client", measureStart},
+	{"idle", "memory and processor time of a server that does nothing", measureIdle},
+	{"publish-latency", "publish latency at 50 K x 1 KiB a second", measurePublishLatency},
+	{"publish-max", "publish maximum, by shape of the entries; allocations for each", measurePublishMax},
+	{"catch-up", "reading a backlog of 1 GiB", measureCatchUp},
+}
+
+type measurement struct {
+	name string
+	what string
+	run  func(context.Context, *bench) error
+}
+
+// bench is one run.
+type bench struct {
+	strobe string
+	dir    string // for everything on disk
+	quick  bool
+	gate   machine.Gate
+	rows   []report.Row
+	slices int // measured
+	noisy  int // of those
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "probe" {
+		return probe(ctx, args[1:])
+	}
+	b := &bench{}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&b.strobe, "strobe", "bin/strobe", "the strobe binary")
+	f.StringVar(&b.dir, "dir", ".cache/bench", "directory for data; it must lie on the disk that is to be measured")
+	f.BoolVar(&b.quick, "quick", false, "a quarter of the time, for trying things out")
+	f.DurationVar(&b.gate.Left, "wait", 2*time.Minute, "how long to wait in all for others on this machine to be quiet")
+	out := f.String("out", "", "write the report here too")
+	only := f.String("only", "", "only these measurements, with commas: "+names())
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	chosen, err := choose(*only)
+	if err != nil {
+		return err
+	}
+	if err := b.open(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	began := time.Now()
+	for _, m := range chosen {
+		at, from := time.Now(), len(b.rows)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", m.name, m.what)
+		if err := m.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s(%s: %v)\n\n", report.Table(b.rows[from:]), m.name, time.Since(at).Round(time.Second))
+	}
+	text := b.markdown(time.Since(began))
+	fmt.Print(text)
+	if *out != "" {
+		return os.WriteFile(*out, []byte(text), 0o644)
+	}
+	return nil
+}
+
+// open makes the run's own directory.
+func (b *bench) open() (err error) {
+	if b.strobe, err = filepath.Abs(b.strobe); err != nil {
+		return err
+	}
+	if _, err := os.Stat(b.strobe); err != nil {
+		return fmt.Errorf("%w; build it with `make build`", err)
+	}
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
+		return err
+	}
+	if b.dir, err = filepath.Abs(b.dir); err != nil {
+		return err
+	}
+	b.dir, err = os.MkdirTemp(b.dir, "run-")
+	return err
+}
+
+func names() string {
+	var out []string
+	for _, m := range measurements {
+		out = append(out, m.name)
+	}
+	return strings.Join(out, ",")
+}
+
+func choose(only string) ([]measurement, error) {
+	if only == "" {
+		return measurements, nil
+	}
+	want := strings.Split(only, ",")
+	var out []measurement
+	for _, m := range measurements {
+		if i := slices.Index(want, m.name); i >= 0 {
+			out = append(out, m)
+			want = slices.Delete(want, i, i+1)
+		}
+	}
+	if len(want) > 0 {
+		return nil, fmt.Errorf("no measurement %q; there are %s", want[0], names())
+	}
+	return out, nil
+}
+
+// path is a fresh path in the run's directory.
+func (b *bench) path(name string) string {
+	for i := 0; ; i++ {
+		p := filepath.Join(b.dir, fmt.Sprintf("%s-%d", name, i))
+		if _, err := os.Lstat(p); errors.Is(err, os.ErrNotExist) {
+			return p
+		}
+	}
+}
+
+// shorter is d, or a quarter of it in a quick run.
+func (b *bench) shorter(d time.Duration) time.Duration {
+	if b.quick {
+		return d / 4
+	}
+	return d
+}
+
+func (b *bench) add(r report.Row) { b.rows = append(b.rows, r) }

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/strobemq/strobe/bench/machine"
+	"github.com/strobemq/strobe/bench/report"
+)
+
+func sortedKeys(m map[string]float64) []string { return slices.Sorted(maps.Keys(m)) }
+
+// markdown is the whole report.
+func (b *bench) markdown(took time.Duration) string {
+	var out strings.Builder
+	out.WriteString("# Benchmarks\n\nWritten by `make bench`; `bench/README.md` says what each line is and how to read it. ")
+	fmt.Fprintf(&out, "One run of %v on %s, data on a real disk, product and floors in turn on the same machine. ", took.Round(time.Second), machine.Describe())
+	fmt.Fprintf(&out, "Of %d slices %d were noisy: others used more than %.0f %% of the machine, or the hypervisor took more than %.0f %%. ",
+		b.slices, b.noisy, machine.MaxForeign*100, machine.MaxSteal*100)
+	out.WriteString("Those were dropped, but where fewer than two were left all count and the line says *noisy*.\n\n")
+	out.WriteString("Standalone, one bookie in the process, every acknowledgement after its own fdatasync.\n\n")
+	out.WriteString(report.Table(b.rows))
+	return out.String()
+}

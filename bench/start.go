@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+	pulsarlog "github.com/apache/pulsar-client-go/pulsar/log"
+
+	"github.com/strobemq/strobe/bench/product"
+	"github.com/strobemq/strobe/bench/report"
+)
+
+const starts = 20
+
+// measureStart times exec to the first acknowledgement that a stock client gets, each time in an empty directory. The client is made after the
+// server said that it is ready, because only then its port is known.
+func measureStart(ctx context.Context, b *bench) error {
+	var all, ready []float64
+	n := starts
+	if b.quick {
+		n /= 4
+	}
+	for range n {
+		b.gate.Wait(ctx)
+		dir := b.path("start")
+		begin := time.Now()
+		s, err := product.Start(ctx, product.Options{Binary: b.strobe, Dir: dir})
+		if err != nil {
+			return err
+		}
+		at := time.Since(begin)
+		err = firstPublish(ctx, s.Pulsar)
+		took := time.Since(begin)
+		s.Close()
+		os.RemoveAll(dir)
+		if err != nil {
+			return err
+		}
+		all, ready = append(all, took.Seconds()), append(ready, at.Seconds())
+	}
+	b.add(report.Row{What: "start to first acknowledged publish, stock Go client, median", Unit: report.Seconds, Product: report.Median(all),
+		Goal: report.AtMost(0.150), Note: "of which ready after " + report.Format(report.Median(ready), report.Seconds)})
+	return nil
+}
+
+func firstPublish(ctx context.Context, url string) error {
+	c, err := pulsar.NewClient(pulsar.ClientOptions{URL: url, Logger: pulsarlog.NewLoggerWithSlog(slog.New(slog.NewTextHandler(io.Discard, nil)))})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	p, err := c.CreateProducer(pulsar.ProducerOptions{Topic: "first"})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, err = p.Send(ctx, &pulsar.ProducerMessage{Payload: []byte("hello")})
+	return err
+}
