@@ -20,6 +20,7 @@ import (
 type cluster struct {
 	t    testing.TB
 	meta *faultMeta
+	wrap func(bookie.Store) bookie.Store // nil: stores are used as they are
 
 	mu    sync.Mutex
 	peers map[string]*peer
@@ -71,7 +72,11 @@ func (c *cluster) addBookie() *peer {
 }
 
 func (c *cluster) boot(p *peer) {
-	b := bookie.New(p.id, p.store, bookie.Options{QueueBytes: 1 << 20})
+	var store bookie.Store = p.store
+	if c.wrap != nil {
+		store = c.wrap(store)
+	}
+	b := bookie.New(p.id, store, bookie.Options{QueueBytes: 1 << 20})
 	p.b, p.conn = b, b.Local()
 	c.t.Cleanup(func() { b.Close() })
 }
@@ -132,11 +137,14 @@ func (c *cluster) wake(id string) {
 	p := c.peer(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if stuck := p.to(up); len(stuck) > 0 {
-		p.conn.Add(stuck)
-		for _, op := range stuck {
-			op.Body.Release()
-		}
+	stuck := p.to(up)
+	bodies := make([]bk.Buf, len(stuck)) // an op is not ours any more once it was handed on
+	for i, op := range stuck {
+		bodies[i] = op.Body
+	}
+	p.conn.Add(stuck)
+	for _, b := range bodies {
+		b.Release()
 	}
 }
 

@@ -87,6 +87,7 @@ func TestBookieDies(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantAll(t, mustOpen(t, l, w.ID(), false), all)
+		synctest.Wait()
 		if got := c.peer("bookie-b").store.Entries(w.ID()); got < 4 {
 			t.Errorf("bookie-b holds %d entries, want those before and after its death", got)
 		}

@@ -25,22 +25,23 @@ func codeOf(err error) bk.Code {
 // lastEntry is what one bookie answers to a read of its last entry.
 type lastEntry struct {
 	index  int
-	header bkwire.Header
+	lac    int64
+	length int64 // payload bytes up to lac, or up to a later entry
 	code   bk.Code
 }
 
 // askLAC asks every bookie of the last segment for its last entry, with the given flags, until the answers cover the
 // ensemble. It returns the greatest last-add-confirmed told (at least the entry before the segment) and the length told with
-// it, which is that of a later entry or nothing at all: see lengthAt. With bk.FlagFence the bookies that answered are fenced
+// it, which may be that of a later entry or nothing at all: see lengthAt. With bk.FlagFence the bookies that answered are fenced
 // (interop §3.6, step 2).
 func (c *Client) askLAC(ctx context.Context, id int64, md *bkwire.Metadata, d *bkwire.Digester, flags bk.Flags) (lac, length int64, err error) {
 	segment := md.LastSegment()
-	ctx, cancel := context.WithCancel(ctx)
+	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan lastEntry, len(segment.Bookies)) // room for all: nobody waits for us
 	key := bkwire.MasterKey(md.Password)
 	for i, bookie := range segment.Bookies {
-		if !c.start(func() { answers <- c.askBookie(ctx, i, bookie, d, id, flags, key) }) {
+		if !c.start(func() { answers <- c.askBookie(asking, i, bookie, d, id, flags, key) }) {
 			return 0, 0, bk.ErrClosed
 		}
 	}
@@ -48,15 +49,18 @@ func (c *Client) askLAC(ctx context.Context, id int64, md *bkwire.Metadata, d *b
 	for {
 		a := <-answers
 		if a.code == bk.OK {
-			f.Entry(a.index, a.header.LAC, a.header.Length)
+			f.Entry(a.index, a.lac, a.length)
 		} else {
 			f.Failed(a.index, a.code)
 		}
 		done, err := f.Done()
-		if c.o.mutant == mutantNoCoverage {
+		if c.o.mutant == mutantFenceOne {
 			done, err = true, nil
 		}
 		if done {
+			if err != nil && ctx.Err() != nil {
+				err = ctx.Err()
+			}
 			if err != nil {
 				return 0, 0, fmt.Errorf("last entry of %v: %w", segment.Bookies, err)
 			}
@@ -82,11 +86,15 @@ func (c *Client) askBookie(ctx context.Context, index int, bookie string, d *bkw
 	case len(entries) == 0:
 		a.code = bk.ErrNoEntry
 	default:
-		a.header, _, err = d.Verify(ledger, bk.NoEntry, entries[0].Payload.B)
-		release(entries)
+		h, payload, err := d.Verify(ledger, bk.NoEntry, entries[0].Payload.B)
 		if err != nil {
 			a.code = bk.ErrDigest // an answer with a broken digest covers nothing
 		}
+		a.lac, a.length = h.LAC, h.Length
+		if h.Entry == h.LAC+1 {
+			a.length -= int64(len(payload))
+		}
+		release(entries)
 	}
 	return a
 }

@@ -19,7 +19,11 @@ type op struct {
 	refs     int    // replicas that a bookie has not answered
 	inline   [3]replica
 	replicas int // of inline that are used
+	room     [roomForHead]byte
 }
+
+// roomForHead fits header, CRC digest and the broker's entry metadata; larger heads are on the heap.
+const roomForHead = 128
 
 // replica is an op on its way to one bookie.
 type replica struct {
@@ -36,7 +40,10 @@ func (w *writer) newOp(a *bk.Add) *op {
 	o.entry = w.window.Push()
 	a.Entry, a.Err = o.entry, nil
 	h := bkwire.Header{Ledger: w.id, Entry: o.entry, LAC: w.window.LAC(), Length: o.length}
-	o.head = w.digester.AppendHead(o.head[:0], h, a.Head, a.Body.B)
+	if w.recovering && w.c.o.mutant != mutantTailLAC {
+		h.LAC = w.floor
+	}
+	o.head = w.digester.AppendHead(o.room[:0], h, a.Head, a.Body.B)
 	w.pending.push(o)
 	return o
 }
@@ -83,15 +90,9 @@ func (o *op) freeIfDone() {
 		r.Head, r.Body, r.member = nil, bk.Buf{}, nil
 		r.Record.Head, r.Record.Body = nil, bk.Buf{}
 	}
-	o.w, o.next, o.replicas = nil, nil, 0
-	if cap(o.head) > maxPooledHead {
-		o.head = nil
-	}
+	o.w, o.next, o.head, o.replicas = nil, nil, nil, 0
 	c.ops.Put(o)
 }
-
-// maxPooledHead is the largest head buffer that a pooled op keeps.
-const maxPooledHead = 4 << 10
 
 // opQueue is a queue of ops in entry order, linked through next.
 type opQueue struct {

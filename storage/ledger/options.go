@@ -54,10 +54,10 @@ const (
 	mutantNone            mutant = iota
 	mutantAckEarly               // acknowledge one replica before the ack quorum
 	mutantSkipRecoveryAdd        // recovery closes the ledger at what it read without writing it again
-	mutantNoCoverage             // recovery believes the first answer to its fencing reads
+	mutantFenceOne               // recovery believes the first answer to its fencing reads, and does not fence as it reads on
 	mutantMissingEarly           // one bookie without the entry is proof enough that there is none
 	mutantKeepAcks               // an ensemble change keeps the acknowledgements of the bookie that went
 	mutantCloseOverFence         // a fenced writer closes the ledger at its own end
+	mutantTailLAC                // recovery lets the entries it writes again tell how far it came
 	mutantPersistEarly           // recovery's ensemble change goes to the metadata before the ledger is closed
-	mutantNoFenceRead            // forward reads of a recovery do not fence
 )

@@ -121,7 +121,7 @@ var errMissingEntry = errors.New("provably never acknowledged")
 func (r *recovery) readEntry(ctx context.Context, entry int64) (bkwire.Header, bk.Buf, error) {
 	segment, _, _ := r.md.SegmentOf(entry)
 	read := bk.BookieRead{Ledger: r.id, First: entry, Last: entry, Flags: bk.FlagFence | bk.FlagHighPriority, MasterKey: bkwire.MasterKey(r.md.Password)}
-	if r.c.o.mutant == mutantNoFenceRead {
+	if r.c.o.mutant == mutantFenceOne {
 		read.Flags = 0
 	}
 	negatives := 0

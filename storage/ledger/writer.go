@@ -22,6 +22,12 @@ type writer struct {
 	recovering bool
 	asked      bk.Quorum // what Create was asked for; the ledger may be smaller
 
+	// floor is the last-add-confirmed that entries written again carry, all of them: the one that the recovery began
+	// with. How far the recovery itself came must not be told before the ledger is closed, because the ensemble that it is
+	// true for is in memory only. Another recoverer would believe it, leave those entries as they are, and close the
+	// ledger on bookies that do not have them. (Apache's recovery tells; the simulation shows what comes of it.)
+	floor int64
+
 	ctx  context.Context // ends when the writer breaks or closes
 	stop context.CancelFunc
 
@@ -69,7 +75,12 @@ func idsOf(members []*member) []string {
 func newWriter(c *Client, id int64, md *bkwire.Metadata, version meta.Version, d bkwire.Digester, members []*member, lac, length int64) *writer {
 	w := &writer{
 		c: c, id: id, digester: d, masterKey: bkwire.MasterKey(md.Password), md: md, version: version, members: members,
-		asked: md.Quorum, window: quorum.NewWindow(md.Quorum, lac+1), lac: lac, length: length, total: length,
+		asked: md.Quorum, floor: lac, window: quorum.NewWindow(md.Quorum, lac+1), lac: lac, length: length, total: length,
+	}
+	if c.o.mutant == mutantAckEarly {
+		early := md.Quorum
+		early.Ack = 1
+		w.window = quorum.NewWindow(early, lac+1)
 	}
 	w.calm = sync.NewCond(&w.mu)
 	w.ctx, w.stop = context.WithCancel(c.ctx)

@@ -16,11 +16,12 @@ type Fencing struct {
 // NewFencing waits for the answers of a whole ensemble.
 func NewFencing(q bk.Quorum) *Fencing { return &Fencing{q: q, lac: bk.NoEntry} }
 
-// Entry notes that a bookie sent its last entry, whose digest was good: lac and length stand in the entry's header.
+// Entry notes that a bookie sent its last entry, whose digest was good: lac stands in the entry's header. length is the
+// ledger's payload up to lac, or more when the entry does not say; of two answers with the same lac the smaller holds.
 func (f *Fencing) Entry(index int, lac, length int64) {
 	f.answered = f.answered.With(index)
 	f.heard = f.heard.With(index)
-	if lac > f.lac {
+	if lac > f.lac || lac == f.lac && length < f.length {
 		f.lac, f.length = lac, length
 	}
 }

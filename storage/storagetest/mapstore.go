@@ -12,14 +12,13 @@ import (
 // MapStore is a bookie's store in memory: one committing goroutine that takes what waits, "syncs", and completes it in
 // order. What was not synced is not read and does not survive Crash.
 type MapStore struct {
-	// SyncTime is how long a sync takes; for tests in fake time.
-	SyncTime time.Duration
 	// Fail answers a record without storing it; bk.OK lets it pass. Called on the committing goroutine.
 	Fail func(*bk.Record) bk.Code
 
 	mu       sync.Mutex
 	wake     *sync.Cond
 	queue    []*bk.Record
+	syncTime time.Duration
 	held     bool
 	off      bool
 	closed   bool
@@ -51,6 +50,13 @@ func (s *MapStore) Append(records []*bk.Record) {
 	s.mu.Lock()
 	s.queue = append(s.queue, records...)
 	s.wake.Broadcast()
+	s.mu.Unlock()
+}
+
+// SetSyncTime says how long a sync takes from now on; for tests in fake time.
+func (s *MapStore) SetSyncTime(d time.Duration) {
+	s.mu.Lock()
+	s.syncTime = d
 	s.mu.Unlock()
 }
 
@@ -163,7 +169,7 @@ func (s *MapStore) commit() {
 		if len(s.queue) == 0 {
 			return
 		}
-		group := s.queue
+		group, took := s.queue, s.syncTime
 		s.queue = nil
 		s.mu.Unlock()
 		for _, r := range group {
@@ -172,8 +178,8 @@ func (s *MapStore) commit() {
 				r.Err = s.Fail(r)
 			}
 		}
-		if s.SyncTime > 0 {
-			time.Sleep(s.SyncTime)
+		if took > 0 {
+			time.Sleep(took)
 		}
 		s.mu.Lock()
 		for _, r := range group {
