@@ -37,7 +37,8 @@ type Record struct {
 	EventTime  int64 // ms since 1970; 0: none
 
 	// Sequence, when not 0, is the source's own number of this record: it rises with every record, whatever its topic, and is the
-	// same for the same record after every restart, so that the broker's deduplication drops what is already there.
+	// same for the same record after every restart, so that the broker's deduplication drops what is already there. It stays below 1<<51:
+	// outputs made from the record take twelve bits more.
 	Sequence uint64
 
 	// Reject, when not empty, says why the source itself found the record unfit (bytes that are no message, a topic name that is none): the
