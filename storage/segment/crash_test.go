@@ -232,12 +232,16 @@ func (ml *modelLedger) checkEntries(l *Log, id int64) error {
 type cut struct {
 	fs    *vfs.Mem
 	model *model
+	mark  marks // as it was saved before
 }
 
 // crashRound runs random appends on fs and cuts the power at some operation of the file system.
-func crashRound(fs *vfs.Mem, m *model, o Options, r *rand.Rand) (cut, error) {
+func crashRound(from cut, o Options, r *rand.Rand) (cut, error) {
+	fs, m := from.fs, from.model
 	var mu sync.Mutex
 	var at cut
+	mark := &from.mark
+	o.Watermark = mark.watermark()
 	lists := 20 + r.IntN(200)
 	if o.SegmentBytes > 1<<20 {
 		lists /= 8
@@ -251,8 +255,8 @@ func crashRound(fs *vfs.Mem, m *model, o Options, r *rand.Rand) (cut, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if countdown--; countdown == 0 {
-			known := m.clone()
-			at = cut{fs.CrashClone(crash), known}
+			known, saved := m.clone(), mark.clone()
+			at = cut{fs.CrashClone(crash), known, saved}
 		}
 	})
 	o.FS = fs
@@ -284,7 +288,7 @@ func crashRound(fs *vfs.Mem, m *model, o Options, r *rand.Rand) (cut, error) {
 	}
 	fs.SetHook(nil)
 	if at.fs == nil {
-		at = cut{fs.CrashClone(crash), m.clone()}
+		at = cut{fs.CrashClone(crash), m.clone(), mark.clone()}
 	}
 	return at, nil
 }
@@ -297,14 +301,14 @@ func crashes(seed uint64, o Options) error {
 	}
 	o.indexBytes, o.ReserveBytes = 4<<10+r.Int64N(16<<10), -1
 	o.chunk = 1<<10 + r.IntN(32<<10)
-	at := cut{vfs.NewMem(), newModel()}
+	at := cut{fs: vfs.NewMem(), model: newModel()}
 	for round := range 5 {
 		var err error
-		if at, err = crashRound(at.fs, at.model, o, r); err != nil {
+		if at, err = crashRound(at, o, r); err != nil {
 			return fmt.Errorf("seed %d round %d: %w", seed, round, err)
 		}
 	}
-	o.FS = at.fs
+	o.FS, o.Watermark = at.fs, at.mark.watermark()
 	l, err := Open("log", o)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/strobemq/strobe/internal/fault"
@@ -226,20 +227,35 @@ func TestTornTailIsNotDamage(t *testing.T) {
 
 // marks is a watermark store.
 type marks struct {
+	mu         *sync.Mutex
 	generation uint64
 	synced     int64
-	saved      int
 }
 
 func (m *marks) watermark() Watermark {
+	if m.mu == nil {
+		m.mu = new(sync.Mutex)
+	}
 	return Watermark{
-		Load: func() (uint64, int64, bool, error) { return m.generation, m.synced, m.saved > 0, nil },
+		Load: func() (uint64, int64, bool, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.generation, m.synced, m.generation > 0, nil
+		},
 		Save: func(g uint64, s int64) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
 			m.generation, m.synced = g, s
-			m.saved++
 			return nil
 		},
 	}
+}
+
+// clone is the watermark as it is now.
+func (m *marks) clone() marks {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return marks{generation: m.generation, synced: m.synced}
 }
 
 func TestLostLogPutsLedgersInLimbo(t *testing.T) {

@@ -234,9 +234,8 @@ func (s *segment) readSpan(out []bk.Entry, ledger int64, places []place) ([]bk.E
 	}
 	for _, p := range places {
 		at := int(p.off - from)
-		h, ok := decodeRecordHeader(b[at:], s.seed)
 		body := b[at+recordHeaderSize:][:p.length]
-		if !ok || h.kind != bk.RecordEntry || h.ledger != ledger || h.entry != p.entry || h.length != p.length || s.seed.sum(body) != h.bodySum {
+		if sum, ok := isEntry(b[at:], ledger, p.entry, p.length); !ok || s.seed.sum(body) != sum {
 			return out, &damageError{damage{s.generation, p.off, p.end()}}
 		}
 		out = append(out, bk.Entry{Ledger: ledger, Entry: p.entry, Payload: slab.Buf(at+recordHeaderSize, at+recordHeaderSize+p.length)})

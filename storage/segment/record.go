@@ -63,3 +63,12 @@ func decodeRecordHeader(b []byte, sd seed) (recordHeader, bool) {
 	}
 	return h, true
 }
+
+// isEntry reports whether b begins with the record of this entry and returns the checksum of its body. Where ledger, entry, length and
+// the body's seeded checksum all fit, the header's own checksum has nothing to add.
+func isEntry(b []byte, ledger, entry int64, length int) (bodySum uint32, ok bool) {
+	_ = b[recordHeaderSize-1]
+	ok = binary.LittleEndian.Uint32(b[8:]) == uint32(length) && bk.RecordKind(b[12]) == bk.RecordEntry &&
+		binary.LittleEndian.Uint64(b[16:]) == uint64(ledger) && binary.LittleEndian.Uint64(b[24:]) == uint64(entry)
+	return binary.LittleEndian.Uint32(b[4:]), ok
+}

@@ -42,29 +42,40 @@ type runItems struct {
 
 // next reports false at the end and for bytes that are no item.
 func (r *runItems) next() (place, bool) {
-	v, n := binary.Uvarint(r.data)
+	b := r.data
+	v, n := uvarint(b)
 	if n <= 0 || v>>1 > maxSegment {
 		return place{}, false
 	}
-	r.data = r.data[n:]
+	b = b[n:]
 	var skip uint64
 	if v&1 != 0 {
-		if skip, n = binary.Uvarint(r.data); n <= 0 {
+		if skip, n = uvarint(b); n <= 0 {
 			return place{}, false
 		}
-		r.data = r.data[n:]
+		b = b[n:]
 	}
-	gap, n := binary.Uvarint(r.data)
+	gap, n := uvarint(b)
 	if n <= 0 || gap > maxSegment {
 		return place{}, false
 	}
-	r.data = r.data[n:]
 	p := place{entry: r.entry + 1 + int64(skip), off: r.end + int64(gap), length: int(v >> 1)}
 	if p.entry <= r.entry || p.end() > maxSegment {
 		return place{}, false
 	}
-	r.entry, r.end = p.entry, p.end()
+	r.data, r.entry, r.end = b[n:], p.entry, p.end()
 	return p, true
+}
+
+// uvarint is binary.Uvarint with the lengths that occur most on a short way.
+func uvarint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	if len(b) > 1 && b[1] < 0x80 {
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7, 2
+	}
+	return binary.Uvarint(b)
 }
 
 // runList is the runs of one ledger in one segment, by ascending first id, wherever they are kept. Runs overlap only when an
