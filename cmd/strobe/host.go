@@ -15,7 +15,9 @@ import (
 func runHost() int {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM) // the parent decides when to stop, and drains first
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", "host")
-	if err := host.RunChild(log, host.NewBuilder(all.Types).Build); err != nil {
+	servePprof(log, pprofHostAddress)
+	b := host.NewBuilder(all.Types)
+	if err := host.RunChild(log, b.Build, b.Judge); err != nil {
 		fmt.Fprintln(os.Stderr, "strobe host:", err)
 		return 1
 	}

@@ -61,6 +61,7 @@ func runStandalone(ctx context.Context, f standaloneFlags, format string, c *cob
 		return fault.CLIUsage.New("--bookies %d; want 1 or 3", f.bookies)
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	servePprof(log, pprofAddress)
 	data, err := filepath.Abs(f.data)
 	if err != nil {
 		return fault.ProcessDataDir.New("%s: %w", f.data, err)
