@@ -8,13 +8,11 @@ import (
 // keeper is the one background goroutine: it seals full segments, keeps the table, frees segments, prepares the next one, watches
 // the disk and saves the watermark. It sleeps until it is kicked; only while the disk is full it looks every second.
 type keeper struct {
-	log       *Log
-	gone      []uint64 // generations whose files were recycled: their keys leave the table with the next change
-	marked    mark     // last saved watermark
-	failure   mark     // that was noted in its file
-	ballasted bool
-
-	distrusted uint64 // a segment whose sync failed in the last life; 0: none
+	log        *Log
+	gone       []uint64 // generations whose files were recycled: their keys leave the table with the next change
+	marked     mark     // last saved watermark
+	failure    mark     // that was noted in its file
+	distrusted uint64   // a segment whose sync failed in the last life; 0: none
 }
 
 const spacePoll = time.Second
@@ -122,6 +120,9 @@ func (k *keeper) trimPool() error {
 		l.reg.pool = append([]*segment(nil), l.reg.pool[1:]...)
 		l.reg.mu.Unlock()
 		if !flushed {
+			if err := k.roomForTable(); err != nil {
+				return err
+			}
 			if err := l.table.flush(); err != nil {
 				return err
 			}

@@ -40,6 +40,7 @@ type Log struct {
 	generation uint64 // of the youngest segment; guarded by preparing
 	wantNext   atomic.Bool
 	wantRoll   atomic.Bool
+	ballast    atomic.Bool // the file that holds the reserve is there
 
 	started  time.Time
 	markedAt atomic.Int64  // nanoseconds after started: when the keeper was last asked to save the watermark
@@ -71,6 +72,7 @@ func Open(dir string, o Options) (*Log, error) {
 	l.internal.cond.L = &l.internal.mu
 	l.reg.sealed = map[uint64]*segment{}
 	l.table.fs, l.table.dir, l.table.log = l.fs, filepath.Join(dir, "table"), o.Log
+	l.table.onFull, l.table.onDead = l.dropBallast, l.tableFailed
 	if err := l.acquire(); err != nil {
 		return nil, err
 	}

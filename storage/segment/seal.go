@@ -39,10 +39,13 @@ func (k *keeper) sealOne(a *active) error {
 	}
 	if err != nil {
 		if noSpace(err) {
-			k.dropBallast()
+			l.dropBallast()
 			return err
 		}
 		return l.fail("write footer of", a.segment, a.end.Load(), err)
+	}
+	if err := k.roomForTable(); err != nil {
+		return err
 	}
 	if err := k.enter(a.segment, places, a.index); err != nil {
 		return err

@@ -54,8 +54,6 @@ func (w *writer) room(n int64) bool {
 	return true
 }
 
-func (k *keeper) ballastFile() string { return filepath.Join(k.log.dir, "reserve") }
-
 // space gives up or restores the reserve, and takes entries again once there is room.
 func (k *keeper) space() error {
 	l := k.log
@@ -74,7 +72,7 @@ func (k *keeper) space() error {
 		return nil
 	}
 	if free < half/2 {
-		k.dropBallast()
+		l.dropBallast()
 	}
 	l.reg.mu.RLock()
 	recycled := len(l.reg.pool) > 0
@@ -90,11 +88,14 @@ func (k *keeper) space() error {
 	return nil
 }
 
+func (l *Log) ballastFile() string { return filepath.Join(l.dir, "reserve") }
+
 func (k *keeper) makeBallast(size int64) error {
-	if k.ballasted {
+	l := k.log
+	if l.ballast.Load() {
 		return nil
 	}
-	f, err := k.log.fs.Create(k.ballastFile())
+	f, err := l.fs.Create(l.ballastFile())
 	if err != nil {
 		return err
 	}
@@ -102,12 +103,32 @@ func (k *keeper) makeBallast(size int64) error {
 	if a, ok := f.(vfs.Allocator); ok {
 		err = a.Allocate(size)
 	}
-	k.ballasted = err == nil
+	l.ballast.Store(err == nil)
 	return err
 }
 
-func (k *keeper) dropBallast() {
-	if err := k.log.fs.Remove(k.ballastFile()); err == nil {
-		k.ballasted = false
+// dropBallast gives the reserve up.
+func (l *Log) dropBallast() {
+	if err := l.fs.Remove(l.ballastFile()); err == nil {
+		l.o.Log.Warn("disk reserve given up", "dir", l.dir)
 	}
+	l.ballast.Store(false)
+}
+
+// tableRoom is how much free space a change of the table wants to find: Pebble tries for ever when there is none.
+const tableRoom = 1 << 20
+
+// roomForTable makes sure that the table can be flushed, if need be with the reserve.
+func (k *keeper) roomForTable() error {
+	l := k.log
+	room := min(tableRoom, l.o.ReserveBytes/8)
+	free, err := l.fs.Free(l.dir)
+	if err != nil || free >= room {
+		return err
+	}
+	l.dropBallast()
+	if free, err = l.fs.Free(l.dir); err == nil && free < room/4 {
+		err = l.diskFull(fmt.Errorf("%d bytes left: %w", free, syscall.ENOSPC))
+	}
+	return err
 }

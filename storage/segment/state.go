@@ -71,4 +71,15 @@ func (l *Log) fail(op string, seg *segment, synced int64, err error) error {
 	return f
 }
 
+// tableFailed ends writing because Pebble did: without the table nothing can be sealed.
+func (l *Log) tableFailed(err error) {
+	f := fault.SegmentDeviceFailed.New("table in %s: %w", l.dir, err)
+	l.state.change(func(s *state) {
+		if s.failed == nil {
+			s.failed = f
+		}
+	})
+	l.o.Log.Error("log stopped", "err", f)
+}
+
 func noSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }

@@ -24,7 +24,9 @@ type table struct {
 	fs     vfs.FS
 	dir    string
 	log    *slog.Logger
-	broken atomic.Bool // Pebble gave up; nothing more is asked of it
+	onFull func()          // the disk is full and Pebble tries again and again
+	onDead func(err error) // Pebble gave up
+	broken atomic.Bool     // Pebble gave up; nothing more is asked of it
 
 	// version grows before and after every change. Before, because who did not find in the open segments what is about to leave
 	// the table must see that it may have missed it; after, because what was read meanwhile must not be kept.
@@ -60,7 +62,12 @@ func (t *table) open(id logID) error {
 		FS: pebblefs.New(t.fs), DisableWAL: true, Cache: cache, MemTableSize: 1 << 20, MemTableStopWritesThreshold: 4,
 		MaxOpenFiles: 64, FormatMajorVersion: pebble.FormatNewest, Logger: tableLogger{t},
 	}
-	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) { t.log.Warn("table", "err", err) }}
+	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
+		if noSpace(err) {
+			t.onFull()
+		}
+		t.log.Warn("table", "err", err)
+	}}
 	db, err := pebble.Open(t.dir, o)
 	if err != nil {
 		return err
@@ -293,7 +300,8 @@ func (l tableLogger) Errorf(format string, args ...any) {
 }
 
 func (l tableLogger) Fatalf(format string, args ...any) {
-	l.t.broken.Store(true)
-	l.t.log.Error("table given up", "err", fmt.Sprintf(format, args...))
+	if !l.t.broken.Swap(true) {
+		l.t.onDead(fmt.Errorf(format, args...))
+	}
 	runtime.Goexit()
 }
