@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,7 +16,6 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 	"github.com/strobemq/strobe/runtime/host"
 	"github.com/strobemq/strobe/runtime/topicio"
-	"github.com/strobemq/strobe/runtime/wasm"
 	"github.com/strobemq/strobe/runtime/worker"
 )
 
@@ -56,17 +56,31 @@ func (n *node) startWorker() error {
 	w.worker = worker.New(worker.Options{
 		Meta: n.meta, Launcher: w.launcher, Artifacts: &artifacts{meta: n.meta, ledgers: n.ledgers, quorum: n.quorum(), dir: filepath.Join(dir, "modules")},
 		Connectors: all.Types, Secrets: secrets, MaxUpload: n.o.config.HTTP.MaxUpload, Log: n.o.log, Client: w.client,
-		Defaults: worker.Defaults{MemoryBytes: c.GuestMemory, Deadline: c.GuestDeadline, MaxAttempts: int(c.MaxAttempts)},
-		LogFile:  func(k functions.Kind, f functions.FQName, i int) string { return host.LogFile(logs, k, f, i) },
-		Validate: func(ctx context.Context, module []byte, memory int64) error {
-			_, err := wasm.NewEngine(wasm.EngineOptions{CacheDir: cache}).Validate(ctx, module, memory)
-			return err
-		},
+		Defaults:    worker.Defaults{MemoryBytes: c.GuestMemory, Deadline: c.GuestDeadline, MaxAttempts: int(c.MaxAttempts)},
+		LogFile:     func(k functions.Kind, f functions.FQName, i int) string { return host.LogFile(logs, k, f, i) },
+		Validate:    func(ctx context.Context, module []byte, memory int64) error { return w.judge(ctx, dir, module, memory) },
 		Unsubscribe: w.unsubscribe, Lag: w.lag, Authorize: func(r *http.Request, action, resource string) error {
 			return n.broker.authorizeREST(r, auth.Action(action), resource)
 		},
 	})
 	return nil
+}
+
+// judge hands a module to the child as a file.
+func (w *workerRole) judge(ctx context.Context, dir string, module []byte, memory int64) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "upload-*.wasm")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(module)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return w.launcher.Judge(ctx, f.Name(), memory)
 }
 
 // start begins to reconcile. The broker does not wait for it and never depends on it.

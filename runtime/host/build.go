@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/strobemq/strobe/connectors"
 	"github.com/strobemq/strobe/internal/fault"
@@ -21,8 +23,10 @@ import (
 
 // Builder makes instances of functions and sources run.
 type Builder struct {
-	types  []connectors.Type
-	engine *wasm.Engine
+	types []connectors.Type
+
+	mu     sync.Mutex
+	engine *wasm.Engine // made when the settings are known
 }
 
 // NewBuilder makes a builder for the connectors this program holds.
@@ -30,9 +34,6 @@ func NewBuilder(types []connectors.Type) *Builder { return &Builder{types: types
 
 // Build implements Build.
 func (b *Builder) Build(ctx context.Context, in functions.Instance, env Environment) (Running, error) {
-	if b.engine == nil {
-		b.engine = wasm.NewEngine(wasm.EngineOptions{CacheDir: env.Settings.CacheDir})
-	}
 	file, err := openLog(env.Settings, in)
 	if err != nil {
 		return nil, err
@@ -74,13 +75,33 @@ func (b *Builder) Build(ctx context.Context, in functions.Instance, env Environm
 	return l, nil
 }
 
+func (b *Builder) engineOf(s Settings) *wasm.Engine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.engine == nil {
+		b.engine = wasm.NewEngine(wasm.EngineOptions{CacheDir: s.CacheDir})
+	}
+	return b.engine
+}
+
+// Judge implements Judge.
+func (b *Builder) Judge(ctx context.Context, s Settings, path string, memory int64) error {
+	module, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	_, err = b.engineOf(s).Validate(ctx, module, memory)
+	debug.FreeOSMemory() // compiling takes a hundred megabytes for a moment
+	return err
+}
+
 func (b *Builder) function(ctx context.Context, in functions.Instance, env Environment, client *topicio.Client, o *instance.Options) error {
 	s := in.Spec
 	module, err := os.ReadFile(in.Wasm)
 	if err != nil {
 		return err
 	}
-	o.Processor, err = b.engine.New(ctx, module, wasm.Options{Namespace: s.Tenant + "/" + s.Namespace, Output: s.Output, Config: s.UserConfig,
+	o.Processor, err = b.engineOf(env.Settings).New(ctx, module, wasm.Options{Namespace: s.Tenant + "/" + s.Namespace, Output: s.Output, Config: s.UserConfig,
 		MemoryBytes: s.MemoryBytes, Deadline: s.Deadline, Logs: o.Events})
 	if err != nil {
 		return err

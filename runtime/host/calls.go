@@ -6,12 +6,13 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
-// The calls of the control protocol. Parent to child: hello, start, stop, status. Child to parent: ended, load, save, secret.
+// The calls of the control protocol. Parent to child: hello, start, stop, status, judge. Child to parent: ended, load, save, secret.
 const (
 	callHello  = "hello"
 	callStart  = "start"
 	callStop   = "stop"
 	callStatus = "status"
+	callJudge  = "judge"
 	callEnded  = "ended"
 	callLoad   = "load"
 	callSave   = "save"
@@ -46,6 +47,12 @@ type startCall struct {
 type stopCall struct {
 	Key   key           `json:"key"`
 	Drain time.Duration `json:"drain"`
+}
+
+// judgeCall asks whether a module can run as a function.
+type judgeCall struct {
+	Path   string `json:"path"`
+	Memory int64  `json:"memory"`
 }
 
 type statusReply struct {

@@ -27,6 +27,9 @@ type Running interface {
 // Build makes an instance run; it is what ties loop, topics, guests and connectors together.
 type Build func(ctx context.Context, in functions.Instance, env Environment) (Running, error)
 
+// Judge says whether a module can run as a function.
+type Judge func(ctx context.Context, settings Settings, path string, memory int64) error
+
 // Environment is what the child gives to an instance.
 type Environment struct {
 	Settings    Settings
@@ -37,12 +40,12 @@ type Environment struct {
 
 // RunChild is the child's life: it serves the parent's calls until the control socket ends, and then leaves the process at once with
 // os.Exit, whatever its instances do: without the parent nobody may write on its behalf.
-func RunChild(log *slog.Logger, build Build) error {
+func RunChild(log *slog.Logger, build Build, judge Judge) error {
 	conn, err := net.FileConn(os.NewFile(controlFD, "control"))
 	if err != nil {
 		return fmt.Errorf("strobe host is started by strobe itself, with a control socket as file descriptor %d: %w", controlFD, err)
 	}
-	c := &childProcess{log: log, build: build, running: map[key]Running{}, ready: make(chan struct{})}
+	c := &childProcess{log: log, build: build, judge: judge, running: map[key]Running{}, ready: make(chan struct{})}
 	c.peer = newPeer(conn, c.answer)
 	close(c.ready)
 	<-c.peer.done
@@ -53,6 +56,7 @@ func RunChild(log *slog.Logger, build Build) error {
 type childProcess struct {
 	log   *slog.Logger
 	build Build
+	judge Judge
 	peer  *peer
 	ready chan struct{} // peer is set
 
@@ -82,6 +86,15 @@ func (c *childProcess) answer(ctx context.Context, method string, body json.RawM
 		return nil, c.stop(ctx, in)
 	case callStatus:
 		return c.statuses(), nil
+	case callJudge:
+		var in judgeCall
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		settings := c.settings
+		c.mu.Unlock()
+		return nil, c.judge(ctx, settings, in.Path, in.Memory)
 	}
 	return nil, fmt.Errorf("unknown call %s", method)
 }

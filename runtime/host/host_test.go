@@ -24,11 +24,18 @@ const childVariable = "STROBE_TEST_HOST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
-		if err := RunChild(slog.New(slog.DiscardHandler), buildScripted); err != nil {
+		if err := RunChild(slog.New(slog.DiscardHandler), buildScripted, judgeScripted); err != nil {
 			os.Exit(3)
 		}
 	}
 	os.Exit(m.Run())
+}
+
+func judgeScripted(_ context.Context, _ Settings, path string, memory int64) error {
+	if path == "good" && memory == 5 {
+		return nil
+	}
+	return fault.FunctionNotWasm.New("%s", path)
 }
 
 // scripted is an instance that does what its connector's name says.
@@ -174,6 +181,16 @@ func TestPositionsAndSecretsGoThroughTheParent(t *testing.T) {
 func TestAFaultKeepsItsCodeOverTheSocket(t *testing.T) {
 	_, err := launcher(t).Start(t.Context(), instanceOf("refused"))
 	if !fault.Has(err, fault.FunctionNotWasm) || !strings.Contains(err.Error(), "a test") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTheChildJudgesModules(t *testing.T) {
+	l := launcher(t)
+	if err := l.Judge(t.Context(), "good", 5); err != nil {
+		t.Error(err)
+	}
+	if err := l.Judge(t.Context(), "bad", 5); !fault.Has(err, fault.FunctionNotWasm) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -83,6 +83,17 @@ func (l *Launcher) Start(ctx context.Context, in functions.Instance) (functions.
 	return h, nil
 }
 
+// Judge says whether the module in the file at path can run as a function with so many bytes of memory; its errors are faults. It is the
+// child that compiles it: that costs seconds of a core and 100 MB of memory, which the broker's process should not have to bear. The
+// compiled module stays in the cache on disk for the first start.
+func (l *Launcher) Judge(ctx context.Context, path string, memory int64) error {
+	c, err := l.running(ctx)
+	if err != nil {
+		return err
+	}
+	return c.peer.call(ctx, callJudge, judgeCall{path, memory}, nil)
+}
+
 // PID is the child's process id, 0 while there is none.
 func (l *Launcher) PID() int {
 	l.mu.Lock()
