@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -320,5 +322,53 @@ func TestFirstNumber(t *testing.T) {
 	}
 	if n := firstNumber(time.Unix(0, 0)); n != 1 {
 		t.Errorf("a clock that was never set gives %d", n)
+	}
+}
+
+// A promotion begins a new timeline. The server is made to end a recovery, which is what a promoted standby does.
+func TestPromotedServer(t *testing.T) {
+	server := mortal.get(t)
+	d := newDatabase(t, server)
+	d.exec(outboxTable)
+	store := &connectortest.Store{}
+	s := d.start(store, nil)
+	d.exec(insert("a"))
+	before := read(t, s, 1)[0]
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old := stored(t, store).Timeline
+	server.Stop()
+	if err := os.WriteFile(filepath.Join(server.Dir, "data", "recovery.signal"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server.Set("restore_command", "false")
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	d.connect()
+	eventually(t, "the server is promoted", func() bool { return d.ask("select pg_is_in_recovery()::text") == "false" })
+	d.exec(insert("b"))
+
+	err := d.source(store, nil).Connect(t.Context())
+	wants(t, err, fault.PostgresTimeline, connectors.Fatal, fmt.Sprintf("timeline: %d", old+1))
+	// A position beyond the switch was taken on the old primary after the standby had left it.
+	beyond, good := stored(t, store), store.Value()
+	beyond.LSN += 1 << 30
+	data, err := beyond.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Set(data)
+	err = d.source(store, map[string]any{"timeline": int(old + 1)}).Connect(t.Context())
+	wants(t, err, fault.PostgresTimeline, connectors.Fatal, "acceptGapAfter")
+
+	store.Set(good)
+	s = d.start(store, map[string]any{"timeline": int(old + 1)})
+	if g := read(t, s, 1)[0]; g.key != "b" || g.sequence != before.sequence+1 {
+		t.Errorf("after %+v came %+v", before, g)
+	}
+	if c := stored(t, store); c.Timeline != old+1 {
+		t.Errorf("stored timeline %d", c.Timeline)
 	}
 }

@@ -39,8 +39,9 @@ type Server struct {
 	DSN      string // of the superuser, with password
 	Port     int
 	Password string // of the superuser, postgres
+	Dir      string // holds data, the log and the password
 
-	bin, dir  string
+	bin       string
 	temporary bool
 	settings  map[string]string
 	log       *os.File
@@ -58,17 +59,17 @@ func Start(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, dir: opts.Dir, settings: map[string]string{
+	s := &Server{bin: bin, Dir: opts.Dir, settings: map[string]string{
 		"wal_level": "logical", "max_wal_senders": "20", "max_replication_slots": "20",
 	}}
 	maps.Copy(s.settings, opts.Settings)
-	if s.dir == "" {
-		if s.dir, err = os.MkdirTemp("", "strobe-postgres-"); err != nil {
+	if s.Dir == "" {
+		if s.Dir, err = os.MkdirTemp("", "strobe-postgres-"); err != nil {
 			return nil, err
 		}
 		s.temporary = true
 	}
-	if s.dir, err = filepath.Abs(s.dir); err != nil {
+	if s.Dir, err = filepath.Abs(s.Dir); err != nil {
 		return nil, err
 	}
 	if err := s.open(opts.Port); err != nil {
@@ -79,11 +80,11 @@ func Start(opts Options) (*Server, error) {
 }
 
 func (s *Server) open(port int) error {
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return err
 	}
 	var err error
-	if s.log, err = os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+	if s.log, err = os.OpenFile(filepath.Join(s.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(s.data(), "PG_VERSION")); err != nil {
@@ -112,8 +113,8 @@ func (s *Server) open(port int) error {
 	}
 }
 
-func (s *Server) data() string         { return filepath.Join(s.dir, "data") }
-func (s *Server) passwordFile() string { return filepath.Join(s.dir, "password") }
+func (s *Server) data() string         { return filepath.Join(s.Dir, "data") }
+func (s *Server) passwordFile() string { return filepath.Join(s.Dir, "password") }
 
 // initdb makes the cluster: password needed by everybody, UTF-8, collation C.
 func (s *Server) initdb() error {
@@ -242,7 +243,7 @@ func (s *Server) Close() error {
 		s.log.Close()
 	}
 	if s.temporary {
-		return os.RemoveAll(s.dir)
+		return os.RemoveAll(s.Dir)
 	}
 	return nil
 }
