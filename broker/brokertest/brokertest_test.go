@@ -25,6 +25,9 @@ func client(t *testing.T, b *Broker) pulsar.Client {
 // TestStockClientOverKills: a stock producer with a name sends while the broker is killed and restarted; with deduplication the topic holds each
 // message once, and a stock consumer that acknowledges sees all.
 func TestStockClientOverKills(t *testing.T) {
+	if raceDetector {
+		t.Skip("a reconnecting producer of this client races with itself")
+	}
 	b := Start(t, Options{Settings: func(topic.Name) topic.Settings { return topic.Settings{Dedup: true} }})
 	c := client(t, b)
 	p, err := c.CreateProducer(pulsar.ProducerOptions{Topic: "t", Name: "p", DisableBatching: true})

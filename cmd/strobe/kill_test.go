@@ -111,18 +111,10 @@ const kills = 20
 // TestReceiptsHoldThroughKills publishes with the stock client, batched and one by one, while the process is killed again and again. What
 // the client holds a receipt for must be there; on the topic with deduplication nothing may be there twice.
 //
-// pulsar-client-go v0.21.0 races with itself when a producer reconnects (it sets the producer's name while a send encodes it), so
-// under the race detector the test runs in a process without it.
+// pulsar-client-go v0.21.0 races with itself when a producer reconnects (it sets the producer's name while a send encodes it).
 func TestReceiptsHoldThroughKills(t *testing.T) {
 	if raceEnabled {
-		cmd := exec.Command("go", "test", "-count=1", "-v", "-run", "^TestReceiptsHoldThroughKills$", ".")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		out, err := cmd.CombinedOutput()
-		t.Logf("%s", out)
-		if err != nil {
-			t.Error(err)
-		}
-		return
+		t.Skip("reconnecting producers of the stock client race with themselves; make test runs this without the detector")
 	}
 	for _, bookies := range []string{"1", "3"} {
 		t.Run("bookies="+bookies, func(t *testing.T) { receiptsHold(t, bookies, kills/2) })
