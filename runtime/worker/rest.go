@@ -3,11 +3,11 @@ package worker
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -77,10 +77,27 @@ func (w *Worker) serve(rw http.ResponseWriter, r *http.Request, kind functions.K
 		}
 	}
 	r.Body = http.MaxBytesReader(rw, r.Body, w.o.MaxUpload+2*maxConfig)
-	if err := h(q); err != nil {
+	err := checkNames(r)
+	if err == nil {
+		err = h(q)
+	}
+	if err != nil {
 		writeError(rw, status(err), err)
 	}
 }
+
+// checkNames refuses parts of a deployment's name that are none. Names become metadata keys, directories of logs, subscriptions and topics, and an
+// escaped slash in a path arrives here as a slash.
+func checkNames(r *http.Request) error {
+	for _, part := range []string{"tenant", "namespace", "name"} {
+		if v := r.PathValue(part); v != "" && !nameForm.MatchString(v) {
+			return fault.WorkerBadConfig.New("%s %.100q; want at most 200 letters, digits and - _ = : . with a letter, digit or _ first", part, v)
+		}
+	}
+	return nil
+}
+
+var nameForm = regexp.MustCompile(`^[0-9A-Za-z_][-=:.\w]{0,199}$`)
 
 // status is the HTTP status of an error.
 func status(err error) int {
@@ -178,7 +195,7 @@ func tooLarge(err error) error {
 	if errors.As(err, &limit) {
 		return fault.WorkerTooLarge.New("more than %d bytes", limit.Limit)
 	}
-	return fmt.Errorf("reading the request: %w", err)
+	return fault.WorkerBadConfig.New("reading the request: %w", err) // cut off, or no multipart inside
 }
 
 func (w *Worker) restList(q *request) error {
