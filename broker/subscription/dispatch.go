@@ -44,7 +44,7 @@ func (s *Subscription) fetch() {
 			replay: append([]bk.Position(nil), s.lackReplay...),
 		}
 		s.mu.Unlock()
-		es, err := s.read(j, &pause)
+		at, es, err := s.read(j, &pause)
 		s.mu.Lock()
 		switch {
 		case j.life != s.life:
@@ -59,7 +59,7 @@ func (s *Subscription) fetch() {
 			s.lackReplay = s.lackReplay[:0]
 			s.d.replayed(j.replay, es)
 		case s.feed.head == len(s.feed.ahead) && s.feed.next == j.from:
-			s.feed.put(es)
+			s.feed.put(at, es)
 		default:
 			releaseAll(es) // it came from the cache meanwhile
 		}
@@ -68,34 +68,34 @@ func (s *Subscription) fetch() {
 	s.reading = false
 }
 
-// read reads once, in one of the process's slots. After an error it first waits, longer each time.
-func (s *Subscription) read(j job, pause *time.Duration) ([]managed.Entry, error) {
+// read reads once, in one of the process's slots. After an error it first waits, longer each time. Reading on, it skips what is
+// acknowledged already and returns where it then began.
+func (s *Subscription) read(j job, pause *time.Duration) (at bk.Position, es []managed.Entry, err error) {
 	if *pause > 0 {
 		t := time.NewTimer(*pause)
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-s.ctx.Done():
-			return nil, s.ctx.Err()
+			return at, nil, s.ctx.Err()
 		}
 	}
 	if !s.o.Readers.acquire(s.ctx) {
-		return nil, s.ctx.Err()
+		return at, nil, s.ctx.Err()
 	}
 	defer s.o.Readers.release()
-	var es []managed.Entry
-	var err error
 	if len(j.replay) > 0 {
 		es, err = s.readEach(j)
 	} else {
-		es, err = s.o.Ledger.Read(s.ctx, s.o.Cursor.NextUnacked(j.from), j.entries, j.bytes)
+		at = s.o.Cursor.NextUnacked(j.from)
+		es, err = s.o.Ledger.Read(s.ctx, at, j.entries, j.bytes)
 	}
 	if err != nil {
 		*pause = min(max(2**pause, 50*time.Millisecond), 5*time.Second)
-		return nil, err
+		return at, nil, err
 	}
 	*pause = 0
-	return es, nil
+	return at, es, nil
 }
 
 // readEach reads the entries that a job names, consecutive ones together, as far as its bytes go. Those that exist no longer are left

@@ -44,6 +44,8 @@ type router interface {
 	gave(c *Consumer)
 	// mayTake reports whether an entry that waits is worth reading now.
 	mayTake(d *shared, sl *slot) bool
+	// stop tells that an entry that waits stays behind in the present look: what has to follow it stays, too.
+	stop(sl *slot)
 	// waits and resumes tell of a slot that begins to wait, or no longer does.
 	waits(sl *slot)
 	resumes(sl *slot)
@@ -131,7 +133,7 @@ func (d *shared) dispatch(news bool) {
 	if d.blocked || !d.router.begin(d) {
 		return
 	}
-	if d.revisit && d.window.waiting > 0 {
+	if d.revisit {
 		d.replay()
 	}
 	if len(d.s.lackReplay) == 0 { // what waits goes first, also when it has to be read first
@@ -142,6 +144,9 @@ func (d *shared) dispatch(news bool) {
 // replay gives out entries that wait.
 func (d *shared) replay() {
 	s := d.s
+	if len(s.lackReplay) > 0 {
+		return // some of it is being read; revisit stays for when that is given out
+	}
 	d.revisit = false
 	for len(s.lackReplay) == 0 {
 		d.pickWaiting()
@@ -179,16 +184,33 @@ func (d *shared) pickWaiting() {
 	})
 }
 
+// replayed walks over what waits beside what was read: since it was asked for, earlier entries may have been given back, and an entry
+// of a key goes behind them.
 func (d *shared) replayed(asked []bk.Position, es []managed.Entry) {
 	able := !d.blocked && d.router.begin(d)
 	progress := !able
-	for i := range es {
-		if able {
-			progress = d.again(es[i]) || progress
-		} else {
-			es[i].Payload.Release()
-		}
+	if able {
+		d.window.eachWaiting(func(p bk.Position, sl *slot) bool {
+			for len(es) > 0 && es[0].Position.Less(p) { // waits no more
+				es[0].Payload.Release()
+				es = es[1:]
+			}
+			switch {
+			case len(es) == 0:
+				return false
+			case es[0].Position != p:
+				d.router.stop(sl)
+				return true
+			case d.again(es[0]):
+				progress = true
+			default:
+				d.router.stop(sl)
+			}
+			es = es[1:]
+			return true
+		})
 	}
+	releaseAll(es)
 	// What exists no more would be asked for for ever.
 	for _, p := range asked {
 		if sl := d.window.get(p); sl != nil && sl.owner == nil {
@@ -206,7 +228,7 @@ func (d *shared) replayed(asked []bk.Position, es []managed.Entry) {
 func (d *shared) again(e managed.Entry) bool {
 	s := d.s
 	sl := d.window.get(e.Position)
-	if sl == nil || sl.owner != nil || sl.delayed {
+	if sl == nil || sl.owner != nil || sl.delayed || d.blocked {
 		e.Payload.Release()
 		return false
 	}

@@ -55,8 +55,11 @@ func (f *feed) at() bk.Position {
 	return f.next
 }
 
-// put takes entries read from next on. There must be nothing ahead.
-func (f *feed) put(es []managed.Entry) {
+// put takes entries read from at on, which is next or, when what lay there is acknowledged, behind it. There must be nothing ahead.
+func (f *feed) put(at bk.Position, es []managed.Entry) {
+	if f.next.Less(at) {
+		f.next = at
+	}
 	if len(es) > 0 {
 		f.ahead, f.head = append(f.ahead[:0], es...), 0
 		f.next = after(es[len(es)-1].Position)

@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,6 +18,8 @@ import (
 type held struct {
 	messages int32
 	left     int32 // messages not acknowledged
+	// returning: the client is giving it back; until the broker has heard that, it counts as the client's.
+	returning bool
 }
 
 // client is what one consumer was granted and given.
@@ -25,6 +28,7 @@ type client struct {
 	o       *outlet
 	granted int32
 	given   int32
+	parted  bool
 	holds   map[int]*held
 }
 
@@ -38,7 +42,12 @@ type model struct {
 	acked   map[int]bool
 	clients []*client
 	n       int
-	broken  string
+
+	// lazy: commands come while reads from disk are under way; what must hold is looked at now and then.
+	lazy bool
+
+	mu     sync.Mutex // guards holds, given and acked, which deliveries change, and broken
+	broken string
 }
 
 // TestPropertiesOfDelivery: permits plus what was given equals what was granted; an entry is with one consumer at a time; redelivery
@@ -46,8 +55,8 @@ type model struct {
 // end everything was delivered and acknowledged.
 func TestPropertiesOfDelivery(t *testing.T) {
 	for _, typ := range []Type{Shared, KeyShared} {
-		for _, cache := range []int64{0, -1} {
-			t.Run(fmt.Sprintf("%v/cache %d", typ, cache), func(t *testing.T) {
+		for name, cache := range map[string]int64{"cache": 0, "disk": -1, "lazy": -1} {
+			t.Run(fmt.Sprintf("%v/%s", typ, name), func(t *testing.T) {
 				ledgers := storagetest.NewMemLedgers(t)
 				rapid.Check(t, func(rt *rapid.T) {
 					limits := Limits{
@@ -56,12 +65,17 @@ func TestPropertiesOfDelivery(t *testing.T) {
 					}
 					b := openBench(t, ledgers, managed.Options{CacheBytes: cache})
 					defer b.close()
-					m := &model{t: rt, typ: typ, acked: map[int]bool{}, keys: []string{""}, sizes: []int32{0},
+					m := &model{t: rt, typ: typ, lazy: name == "lazy", acked: map[int]bool{}, keys: []string{""}, sizes: []int32{0},
 						sc: &script{b: b, s: b.subscribe("sub", -1, limits)}}
 					m.join()
 					rt.Repeat(map[string]func(*rapid.T){
 						"publish": m.publish, "join": func(*rapid.T) { m.join() }, "leave": m.leave, "flow": m.flow, "ack": m.ack,
-						"redeliver": m.redeliver, "congest": m.congest, "": func(*rapid.T) { m.check() },
+						"redeliver": m.redeliver, "congest": m.congest, "look": func(*rapid.T) { m.check() },
+						"": func(*rapid.T) {
+							if !m.lazy {
+								m.check()
+							}
+						},
 					})
 					m.finish()
 				})
@@ -79,10 +93,14 @@ func (m *model) publish(t *rapid.T) {
 		if size > 1 {
 			md.Batch, md.Messages = true, size
 		}
-		m.keys, m.sizes = append(m.keys, k), append(m.sizes, size)
 		ms = append(ms, md)
 	}
+	m.mu.Lock()
+	for _, md := range ms {
+		m.keys, m.sizes = append(m.keys, string(md.PartitionKey)), append(m.sizes, max(md.Messages, 1))
+	}
 	m.sc.b.publish(ms...)
+	m.mu.Unlock()
 	m.sc.s.Wake()
 }
 
@@ -97,8 +115,10 @@ func (m *model) join() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	m.mu.Lock()
 	cl.c = c
 	m.clients = append(m.clients, cl)
+	m.mu.Unlock()
 }
 
 // fail notes what went wrong where the test cannot be ended, because the subscription's lock is held.
@@ -110,10 +130,15 @@ func (m *model) fail(format string, args ...any) {
 
 // deliver is called under the subscription's lock, for each list in its turn.
 func (m *model) deliver(cl *client, ds []Delivery) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if cl.parted {
+		return
+	}
 	for _, d := range ds {
 		n := m.sc.b.numbers[d.Position]
 		for _, o := range m.clients {
-			if o.holds[n] != nil {
+			if h := o.holds[n]; h != nil && !h.returning {
 				m.fail("#%d went to %s while %s had it", n, cl.c.Name(), o.c.Name())
 			}
 		}
@@ -152,12 +177,19 @@ func (m *model) any(t *rapid.T) *client {
 }
 
 func (m *model) leave(t *rapid.T) {
-	cl := m.any(t)
+	m.part(m.any(t))
+}
+
+// part closes a client. What is still delivered to it while it closes counts for nothing.
+func (m *model) part(cl *client) {
+	m.mu.Lock()
+	cl.parted = true
 	for i, o := range m.clients {
 		if o == cl {
 			m.clients = append(m.clients[:i:i], m.clients[i+1:]...)
 		}
 	}
+	m.mu.Unlock()
 	_ = cl.c.Close()
 }
 
@@ -182,11 +214,13 @@ func (m *model) congest(t *rapid.T) {
 // some draws entries that the client holds.
 func (m *model) some(t *rapid.T, cl *client) []int {
 	var all []int
+	m.mu.Lock()
 	for e := 1; e < len(m.keys); e++ {
 		if cl.holds[e] != nil {
 			all = append(all, e)
 		}
 	}
+	m.mu.Unlock()
 	if len(all) == 0 {
 		t.Skip("holds nothing")
 	}
@@ -194,10 +228,10 @@ func (m *model) some(t *rapid.T, cl *client) []int {
 }
 
 func (m *model) ack(t *rapid.T) {
-	settle(m.sc.s)
 	cl := m.any(t)
 	var acks []Ack
 	for _, e := range m.some(t, cl) {
+		m.mu.Lock()
 		a := Ack{Position: m.sc.b.published[e]}
 		if h := cl.holds[e]; h.messages > 1 && rapid.Bool().Draw(t, "partly") {
 			// The first message alone is acknowledged; once it is, so it stays.
@@ -207,6 +241,7 @@ func (m *model) ack(t *rapid.T) {
 			m.acked[e] = true
 			delete(cl.holds, e)
 		}
+		m.mu.Unlock()
 		acks = append(acks, a)
 	}
 	if err := cl.c.Ack(acks, false); err != nil {
@@ -215,19 +250,29 @@ func (m *model) ack(t *rapid.T) {
 }
 
 func (m *model) redeliver(t *rapid.T) {
-	settle(m.sc.s)
 	cl := m.any(t)
 	if rapid.Bool().Draw(t, "all") {
+		settle(m.sc.s) // what is delivered meanwhile would be taken back, too
 		clear(cl.holds)
 		cl.c.Redeliver(nil, -1)
 		return
 	}
 	var ids []bk.Position
-	for _, e := range m.some(t, cl) {
-		delete(cl.holds, e)
+	given := m.some(t, cl)
+	m.mu.Lock()
+	for _, e := range given {
+		cl.holds[e].returning = true
 		ids = append(ids, m.sc.b.published[e])
 	}
+	m.mu.Unlock()
 	cl.c.Redeliver(ids, -1)
+	m.mu.Lock()
+	for _, e := range given {
+		if cl.holds[e].returning { // not delivered again to the same
+			delete(cl.holds, e)
+		}
+	}
+	m.mu.Unlock()
 }
 
 func (m *model) check() {
@@ -316,9 +361,7 @@ func (m *model) elsewhere(key string, cl *client) bool {
 // finish lets one consumer take and acknowledge all that is left.
 func (m *model) finish() {
 	for len(m.clients) > 0 {
-		cl := m.clients[0]
-		m.clients = m.clients[1:]
-		_ = cl.c.Close()
+		m.part(m.clients[0])
 	}
 	m.check()
 	m.join()

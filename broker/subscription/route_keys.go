@@ -100,8 +100,13 @@ func (k *keys) pick(_ *shared, _ bk.Position, sl *slot, m *wire.Metadata, again 
 	if !again && k.waiting[sl.hash] > 0 {
 		return nil, true
 	}
+	if _, stop := k.stopped[sl.hash]; stop && again {
+		return nil, true
+	}
 	return k.taker(sl.hash), true
 }
+
+func (k *keys) stop(sl *slot) { k.stopped[sl.hash] = struct{}{} }
 
 func (k *keys) note(sl *slot, m *wire.Metadata) {
 	if !sl.hashed {
@@ -127,7 +132,7 @@ func (k *keys) mayTake(_ *shared, sl *slot) bool {
 		c.picked++
 		return true
 	}
-	k.stopped[sl.hash] = struct{}{}
+	k.stop(sl)
 	return false
 }
 

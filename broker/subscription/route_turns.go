@@ -99,6 +99,8 @@ func (t *turns) mayTake(_ *shared, sl *slot) bool {
 
 func (t *turns) note(*slot, *wire.Metadata) {}
 
+func (t *turns) stop(*slot) {}
+
 func (t *turns) waits(*slot) {}
 
 func (t *turns) resumes(*slot) {}
