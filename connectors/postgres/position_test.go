@@ -372,3 +372,40 @@ func TestPromotedServer(t *testing.T) {
 		t.Errorf("stored timeline %d", c.Timeline)
 	}
 }
+
+// The commit may come after its last row was done; ending in order waits for it, and then the row does not come again.
+func TestEndingWaitsForTheCommit(t *testing.T) {
+	d := newDatabase(t, shared.get(t))
+	d.exec(outboxTable)
+	store := &connectortest.Store{}
+	s := d.start(store, nil)
+	d.exec(insert("a"))
+	ctx := t.Context()
+	// As if the network were slow: the row is read, its commit not yet.
+	st := s.stream
+	st.decoder.batch = st.tracker.batch()
+	for len(st.decoder.batch.records) == 0 {
+		fr, ok, err := st.framer.next()
+		if ok {
+			err = st.frame(fr)
+		} else if err == nil {
+			err = st.fill(ctx)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !st.decoder.open {
+		t.Fatal("the transaction has ended")
+	}
+	if err := st.handOut(st.decoder.batch).Ack(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	row := st.handed
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c := stored(t, store); !c.Drained || c.Sequence != row {
+		t.Errorf("stored %+v, want row %d and drained", c, row)
+	}
+}

@@ -320,6 +320,9 @@ func (st *stream) failure() error {
 // close ends the connection and stores what was acknowledged until now; last, also that nothing is on its way, if so. It may be called
 // again when storing failed.
 func (st *stream) close(ctx context.Context, last bool) error {
+	if last {
+		st.readCommit()
+	}
 	st.watch.close()
 	st.keeper.stop()
 	st.count(0)
@@ -329,6 +332,28 @@ func (st *stream) close(ctx context.Context, last bool) error {
 	err := st.keeper.settle(ctx, st.point.Drained)
 	st.hangUp()
 	return err
+}
+
+// readCommit reads on to the end of the transaction if all its rows are done and only that is missing, so that a source that ends in order
+// stores a position behind them. A row that comes instead is left for the next time.
+func (st *stream) readCommit() {
+	d := st.decoder
+	if done, _ := st.tracker.drained(); !done || !d.open || d.row != st.handed || st.failure() != nil {
+		return
+	}
+	st.framer.SetReadDeadline(time.Now().Add(time.Second))
+	d.batch = st.tracker.batch()
+	for d.open && len(d.batch.records) == 0 {
+		fr, ok, err := st.framer.next()
+		if ok {
+			err = st.frame(fr)
+		} else if err == nil {
+			err = st.framer.fill(st.framer.need())
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // hangUp ends the connection and waits a moment until the server has let go of the slot, so that the next connection finds it free.
