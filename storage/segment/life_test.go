@@ -162,3 +162,43 @@ func TestSurvivorsAreAppendedAgain(t *testing.T) {
 	l = open(t, fs, small())
 	check(l)
 }
+
+// TestOnTheRealFileSystem runs a life on the operating system's files.
+func TestOnTheRealFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	start := func() *Log {
+		l, err := Open(dir, small())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	l := start()
+	mustAppend(t, l, key(1), key(2), key(3))
+	for e := int64(0); e < 400; e += 20 {
+		var list []*bk.Record
+		for i := range int64(20) {
+			list = append(list, entry(1, e+i, 2000), entry(2, e+i, 30))
+		}
+		mustAppend(t, l, append(list, entry(3, e, 9_000))...)
+	}
+	mustAppend(t, l, remove(1), fence(2))
+	await(t, l, "freeing", func() bool { m := l.Metrics(); return m.Freed > 3 && m.OpenSegments == 1 })
+	closeLog(t, l)
+	for range 2 {
+		l = start()
+		checkEntries(t, l, 2, 0, 399, 30)
+		for e := int64(0); e < 400; e += 20 {
+			checkEntries(t, l, 3, e, e, 9_000)
+		}
+		if st, err := l.Ledger(2); err != nil || !st.Fenced {
+			t.Fatal(st, err)
+		}
+		_, err := l.Read(1, 0, 0, 1)
+		wantCode(t, err, bk.ErrNoLedger)
+		if m := l.Metrics(); m.DiskFree <= 0 || m.Damaged != 0 || m.ReadOnly {
+			t.Fatalf("%+v", m)
+		}
+		closeLog(t, l)
+	}
+}

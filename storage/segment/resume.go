@@ -1,0 +1,114 @@
+package segment
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/strobemq/strobe/internal/fault"
+)
+
+// losses compares the log with the watermark and puts what is known of losses on record before anything is answered.
+func (r *recovery) losses() error {
+	l := r.log
+	if end := r.endOf(r.marked.generation); end.before(r.marked) {
+		r.lose(l.generation, "the log ends in segment %d at %d, but was durable up to segment %d at %d",
+			end.generation, end.synced, r.marked.generation, r.marked.synced)
+	}
+	if r.lost == 0 {
+		return nil
+	}
+	if err := l.lost(r.lost, r.why); err != nil {
+		return err
+	}
+	// The loss is on record. The table need not miss the segments any more, so that somebody may accept it.
+	if err := l.keeper.openTable(); err != nil {
+		return err
+	}
+	if err := l.table.change(func(b *pebble.Batch) error { return forget(b, slices.Collect(maps.Keys(l.missing))) }); err != nil {
+		return err
+	}
+	return l.table.flush()
+}
+
+// endOf is the end of the segment of that generation if it is here, otherwise of the youngest one.
+func (r *recovery) endOf(generation uint64) mark {
+	end := mark{}
+	for _, f := range r.found {
+		end = mark{f.seg.generation, f.seg.end.Load()}
+		if f.seg.generation == generation {
+			break
+		}
+	}
+	return end
+}
+
+// resume readies the last segment, or a new one, for the writer.
+func (r *recovery) resume() error {
+	l := r.log
+	l.writer = newWriter(l)
+	l.reg.pool = append(l.reg.pool, r.spare...)
+	r.spare = nil
+	n := len(l.reg.open)
+	// A segment that was made ready and never used is the next one.
+	if n > 1 && l.reg.open[n-1].end.Load() == groupsAt {
+		n--
+		unused := l.reg.open[n].segment
+		l.reg.open = l.reg.open[:n]
+		if unused.generation > l.lostUpTo.Load() {
+			l.reg.next = unused
+		} else {
+			l.reg.pool = append(l.reg.pool, unused)
+		}
+	}
+	l.writer.number, l.writer.previous = r.tail.number, r.tail.sum
+	if n == 0 {
+		return r.fresh()
+	}
+	last := l.reg.open[n-1]
+	// What the scan found may never have been synced (a killed process leaves it in the page cache) and is served from now on.
+	if err := last.file.Sync(); err != nil {
+		return fault.SegmentDeviceFailed.New("sync %s: %w", last.name, err)
+	}
+	l.writer.open(last, last.end.Load())
+	l.completer.seg = last
+	for _, a := range l.reg.open[:n-1] {
+		a.final.Store(true)
+	}
+	if r.failed.generation > 0 || last.generation <= l.lostUpTo.Load() || len(l.state.damage) > 0 || last.generation < r.youngest() {
+		last.final.Store(true)
+		return r.fresh()
+	}
+	return nil
+}
+
+// youngest is the generation of the youngest segment but the one that was made ready.
+func (r *recovery) youngest() uint64 {
+	g := uint64(0)
+	for _, f := range r.found {
+		if next := r.log.reg.next; next == nil || f.seg.generation != next.generation {
+			g = max(g, f.seg.generation)
+		}
+	}
+	return g
+}
+
+// fresh begins a new segment: what came before is not continued.
+func (r *recovery) fresh() error {
+	l := r.log
+	if err := l.writer.roll(); err != nil {
+		return err
+	}
+	l.completer.seg = l.writer.seg
+	if r.failed.generation == 0 {
+		return nil
+	}
+	for _, a := range l.reg.open {
+		if a.generation == r.failed.generation {
+			l.keeper.distrusted = a.generation
+			return nil
+		}
+	}
+	return l.clearFailure()
+}
