@@ -79,7 +79,9 @@ func TestNothingButAcknowledgedEntriesAhead(t *testing.T) {
 	}
 	b.got(o, c)
 	_ = c.Close()
-	c, o = b.join(s, Exclusive, "a", 10)
+	c, o = b.join(s, Exclusive, "a", 1)
+	settle(s)
+	c.Flow(10)
 	settle(s) // did not return
 	if got := b.got(o, c); len(got) != 1 || got[0] != 1 {
 		t.Errorf("%v", got)
@@ -95,7 +97,8 @@ func TestEntryBeingReadDoesNotOvertake(t *testing.T) {
 	b, g := newGatedBench(t)
 	s := b.subscribe("s", -1, Limits{})
 	one, o1 := b.join(s, KeyShared, "one", 10)
-	key := wire.Metadata{PartitionKey: []byte("k")}
+	two, o2 := b.join(s, KeyShared, "two", 10)
+	key := wire.Metadata{PartitionKey: []byte("f")} // is one's, and two's when one has gone
 	b.publish(key, key)
 	s.Wake()
 	settle(s)
@@ -108,7 +111,6 @@ func TestEntryBeingReadDoesNotOvertake(t *testing.T) {
 		t.Fatalf("entry %d is being read", e)
 	}
 	_ = one.Close()
-	two, o2 := b.join(s, KeyShared, "two", 10)
 	g.shut.Store(false)
 	close(g.pass)
 	settle(s)
