@@ -62,8 +62,8 @@ var mayImport = map[string][]string{
 
 // vendorSDKs may be linked only by the rooms that need them.
 var vendorSDKs = map[string][]string{
-	"github.com/tetratelabs/wazero":      {"runtime/wasm", "runtime/host", "cmd/strobe", "bench"},
-	"github.com/jackc/":                  {"connectors/postgres", "connectors/all", "cmd/strobe", "examples/", "bench"},
+	"github.com/tetratelabs/wazero":      {"runtime/wasm", "runtime/host", "cmd/strobe", "bench", "bench/"},
+	"github.com/jackc/":                  {"connectors/postgres", "connectors/all", "cmd/strobe", "examples/", "bench", "bench/"},
 	"github.com/apache/pulsar-client-go": {"examples/", "bench"},
 }
 

@@ -37,6 +37,7 @@ type node struct {
 	pulsarURL, httpURL string
 	failed             chan error // a listener that broke
 
+	reserve  *metaReserve
 	meta     *local.Store
 	bookies  []*bookie.Bookie
 	registry *ledger.Registry
@@ -99,7 +100,8 @@ func advertisedHost(a net.Addr) string {
 func (n *node) startStorage(ctx context.Context) error {
 	c := n.o.config
 	var err error
-	if n.meta, err = local.Open(local.Options{Dir: filepath.Join(n.o.data, "meta"), Log: n.o.log}); err != nil {
+	n.reserve = newMetaReserve(n.o.data, n.o.log)
+	if n.meta, err = local.Open(local.Options{Dir: filepath.Join(n.o.data, "meta"), Log: n.o.log, DiskFull: n.reserve.giveUp}); err != nil {
 		if fault.Has(err, fault.MetaInUse) {
 			return fault.ProcessDirInUse.New("%s%s", n.o.data, owner(n.o.data))
 		}
@@ -192,10 +194,14 @@ func (n *node) serve() {
 			n.failed <- fmt.Errorf("listener for REST: %w", err)
 		}
 	}()
-	if n.worker != nil {
-		n.onClose("worker", n.worker.close)
-		n.worker.start()
-	}
+	n.onClose("worker", n.worker.close)
+	n.worker.start()
+	filled := make(chan struct{})
+	go func() { // not on the way to the first publish
+		defer close(filled)
+		n.reserve.fill()
+	}()
+	n.onClose("reserve", func(context.Context) error { <-filled; return nil })
 }
 
 // close stops everything in order: functions and sources drain while the broker still serves them, then clients are asked to leave, then

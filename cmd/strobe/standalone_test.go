@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -59,4 +61,19 @@ func TestRestartAfterAnOrderlyStop(t *testing.T) {
 		p := start(t, data, "127.0.0.1:0", "127.0.0.1:0")
 		p.stop(t)
 	}
+}
+
+// get reads what a URL answers, whatever the status.
+func get(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
