@@ -167,21 +167,25 @@ func (f *framer) makeRoom(n int) {
 type load struct {
 	frames int
 	since  time.Time
-	high   bool
+	until  time.Time // heavy so long, at least
 }
 
 const (
-	// Above heavyRate messages a second a reader is better off waiting a nap than being woken for each.
+	// Above heavyRate messages a second a reader is better off waiting a nap than being woken for each. It stays that way for a
+	// while: a server that shares its cores with others sends in bursts.
 	heavyRate  = 8_000
 	loadWindow = 5 * time.Millisecond
+	heavyFor   = 100 * time.Millisecond
 	nap        = 200 * time.Microsecond
 )
 
 func (l *load) heavy() bool {
 	now := time.Now()
 	if d := now.Sub(l.since); d >= loadWindow {
-		l.high = float64(l.frames) > heavyRate*d.Seconds()
+		if float64(l.frames) > heavyRate*d.Seconds() {
+			l.until = now.Add(heavyFor)
+		}
 		l.frames, l.since = 0, now
 	}
-	return l.high
+	return now.Before(l.until)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -99,18 +100,26 @@ func TestFramerKeepsWhatIsBehind(t *testing.T) {
 }
 
 func TestLoadIsMeasured(t *testing.T) {
-	var l load
-	if l.heavy() {
-		t.Error("the first look finds load")
-	}
-	l.frames, l.since = 1000, time.Now().Add(-10*time.Millisecond) // 100,000 a second
-	if !l.heavy() {
-		t.Error("a hundred thousand messages a second are no load")
-	}
-	l.frames, l.since = 1000, time.Now().Add(-time.Second)
-	if l.heavy() {
-		t.Error("a thousand messages a second are load")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var l load
+		pass := func(frames int, d time.Duration) bool {
+			l.frames += frames
+			time.Sleep(d)
+			return l.heavy()
+		}
+		if l.heavy() || pass(100, time.Second) {
+			t.Error("a hundred messages a second are load")
+		}
+		if !pass(1000, 10*time.Millisecond) {
+			t.Error("a hundred thousand messages a second are no load")
+		}
+		if !pass(0, 50*time.Millisecond) {
+			t.Error("a pause of 50 ms ends the load")
+		}
+		if pass(0, 51*time.Millisecond) {
+			t.Error("a pause of 101 ms does not end the load")
+		}
+	})
 }
 
 func FuzzFramer(f *testing.F) {

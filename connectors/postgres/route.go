@@ -61,14 +61,6 @@ func (r route) topic(value []byte) (string, error) {
 	return name, checkLocalName(name[r.prefix:])
 }
 
-// pattern is the rule with * for the value.
-func (r route) pattern() string {
-	if r.constant {
-		return r.before
-	}
-	return r.before + "*" + r.after
-}
-
 // checkLocalName refuses what is not the last part of a topic's name everywhere: in lookups, REST paths, metadata, and as a name of
 // its own (a name that ends in -partition-N is a partition of another topic).
 func checkLocalName(name string) error {

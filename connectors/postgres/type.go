@@ -13,6 +13,7 @@ package postgres
 
 import (
 	"context"
+	"strings"
 
 	"github.com/strobemq/strobe/connectors"
 )
@@ -28,14 +29,10 @@ var Type = connectors.Type{
 	Targets:   targets,
 }
 
-// targets is the pattern of the topics that rows go to.
+// targets is the pattern of the topics that rows go to, within the source's namespace unless it is a full name.
 func targets(raw map[string]any) []string {
 	v, _ := connectors.Decode(options, raw)
-	r, err := parseRoute(v.String("topic"), "TENANT", "NAMESPACE")
-	if err != nil {
-		return nil
-	}
-	return []string{r.pattern()}
+	return []string{strings.ReplaceAll(v.String("topic"), placeholder, "*")}
 }
 
 // Check logs in and tries everything the source will need, and leaves nothing behind: what would be created is created in a transaction

@@ -76,14 +76,17 @@ func (w *watch) look(ctx context.Context) {
 }
 
 func (w *watch) sql() string {
-	return fmt.Sprintf(`select (select count(*) from pg_publication_tables where pubname = %s and schemaname = %s and tablename = %s),
-		pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint, wal_status from pg_replication_slots where slot_name = %s`,
+	return fmt.Sprintf(`select (select count(*) from pg_publication where pubname = %[1]s), (select count(*) from pg_publication_tables where pubname = %[1]s and schemaname = %[2]s and tablename = %[3]s),
+		pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint, wal_status from pg_replication_slots where slot_name = %[4]s`,
 		literal(w.shape.Publication), literal(w.shape.Table.Schema), literal(w.shape.Table.Name), literal(w.source.config.slot))
 }
 
 func (w *watch) judge(row []*string) {
-	holds, retained, status := row[0], row[1], row[2]
-	if holds != nil && *holds == "0" {
+	there, holds, retained, status := row[0], row[1], row[2], row[3]
+	switch {
+	case there != nil && *there == "0":
+		w.fail(connectors.As(connectors.BadConfig, fault.PostgresPublication.New("%s is gone", w.shape.Publication).WithFix("%s", createPublicationSQL(w.shape, false))))
+	case holds != nil && *holds == "0":
 		w.fail(connectors.As(connectors.BadConfig, fault.PostgresPublicationTable.New("%s no longer holds %s", w.shape.Publication, w.shape.Table).
 			WithFix("ALTER PUBLICATION %s ADD TABLE %s;", identifier(w.shape.Publication), w.shape.Table.sql())))
 	}
