@@ -39,25 +39,31 @@ type dedup struct {
 // dedupEntry is one producer name.
 type dedupEntry struct {
 	name      string
-	pushed    int64 // highest sequence id handed to the ledger; -1: none
-	persisted int64 // highest stored; -1: none
-	touched   int64 // Unix ms of the last publish or connection
-	chunks    chunkProgress
+	pushed    int64     // highest sequence id handed to the ledger; -1: none
+	persisted int64     // highest stored; -1: none
+	touched   int64     // Unix ms of the last publish or connection
 	current   *Producer // connected now
+
+	// The chunks of a message share a sequence id and are judged together: pushed and persisted move with the last one. What was pushed last
+	// and what was stored last may be chunks of different messages.
+	pushing chunkProgress
+	storing chunkProgress
 }
 
-// chunkProgress is how far the chunks of one message have come. They share a sequence id and are judged together: pushed and
-// persisted move with the last one.
+// chunkProgress is how far the chunks of one message have come.
 type chunkProgress struct {
-	open   bool
-	seq    int64
-	uuid   string
-	total  int32
-	size   int32
-	pushed int32       // chunks handed to the ledger
-	stored int32       // chunks stored
-	first  bk.Position // where the first stored one lies
-	begun  uint64      // how many entries the topic had taken by then
+	seq   int64
+	uuid  string
+	total int32 // 0: no message
+	size  int32
+	done  int32 // chunks
+
+	first bk.Position // where the first stored one lies
+	begun uint64      // how many entries the topic had taken by then
+}
+
+func progress(s sent) chunkProgress {
+	return chunkProgress{seq: s.highest, uuid: s.uuid, total: s.chunks, size: s.size}
 }
 
 func newDedup() *dedup { return &dedup{producers: map[string]*dedupEntry{}} }
@@ -85,23 +91,24 @@ func (e *dedupEntry) judge(s sent) verdict {
 	case s.chunks > 1:
 		return e.judgeChunk(s)
 	}
-	e.chunks = chunkProgress{}
+	e.pushing = chunkProgress{}
 	e.pushed = s.highest
 	return store
 }
 
 func (e *dedupEntry) judgeChunk(s sent) verdict {
-	c := &e.chunks
+	c := &e.pushing
 	if !c.same(s) {
-		*c = chunkProgress{open: true, seq: s.highest, uuid: s.uuid, total: s.chunks, size: s.size}
+		*c = progress(s)
 	}
 	switch {
-	case s.chunk < c.stored:
+	case s.chunk >= c.done:
+	case e.known(s):
 		return duplicate
-	case s.chunk < c.pushed:
+	default:
 		return wait
 	}
-	c.pushed = s.chunk + 1
+	c.done = s.chunk + 1
 	if s.chunk == s.chunks-1 {
 		e.pushed = s.highest
 	}
@@ -111,31 +118,28 @@ func (e *dedupEntry) judgeChunk(s sent) verdict {
 // same reports whether s is a chunk of the message whose chunks are on their way. A producer that was started anew may cut the same
 // sequence id differently: those are other chunks.
 func (c *chunkProgress) same(s sent) bool {
-	return c.open && c.seq == s.highest && c.uuid == s.uuid && c.total == s.chunks && c.size == s.size
+	return c.total > 0 && c.seq == s.highest && c.uuid == s.uuid && c.total == s.chunks && c.size == s.size
 }
 
-// known reports whether a publish that waits is stored by now.
+// known reports whether a publish is stored.
 func (e *dedupEntry) known(s sent) bool {
-	return s.highest <= e.persisted || s.chunks > 1 && e.chunks.same(s) && s.chunk < e.chunks.stored
+	return s.highest <= e.persisted || s.chunks > 1 && e.storing.same(s) && s.chunk < e.storing.done
 }
 
 // stored tells that an entry is stored at p as the n-th the topic took.
 func (e *dedupEntry) stored(s sent, p bk.Position, n uint64) {
 	if s.chunks > 1 {
-		c := &e.chunks
+		c := &e.storing
 		if !c.same(s) {
-			*c = chunkProgress{open: true, seq: s.highest, uuid: s.uuid, total: s.chunks, size: s.size}
-		}
-		if c.stored == 0 {
+			*c = progress(s)
 			c.first, c.begun = p, n
 		}
-		c.stored = max(c.stored, s.chunk+1)
-		c.pushed = max(c.pushed, c.stored)
+		c.done = max(c.done, s.chunk+1)
 		if s.chunk < s.chunks-1 {
 			return
 		}
-		*c = chunkProgress{}
 	}
+	e.storing = chunkProgress{}
 	e.persisted = max(e.persisted, s.highest)
 	e.pushed = max(e.pushed, e.persisted)
 }
@@ -143,8 +147,7 @@ func (e *dedupEntry) stored(s sent, p bk.Position, n uint64) {
 // settle forgets what was pushed and is not stored: nothing is on its way any more.
 func (d *dedup) settle() {
 	for _, e := range d.producers {
-		e.pushed = e.persisted
-		e.chunks.pushed = e.chunks.stored
+		e.pushed, e.pushing = e.persisted, e.storing
 	}
 }
 
@@ -180,7 +183,7 @@ const chunkPatience = 10_000
 func (d *dedup) snapshot(p bk.Position, taken uint64) (bk.Position, []managed.LongProperty) {
 	longs := make([]managed.LongProperty, 0, len(d.producers))
 	for _, e := range d.producers {
-		if c := &e.chunks; c.open && c.stored > 0 && taken-c.begun < chunkPatience && c.first.Compare(p) <= 0 {
+		if c := &e.storing; c.total > 0 && taken-c.begun < chunkPatience && c.first.Compare(p) <= 0 {
 			p = bk.Position{Ledger: c.first.Ledger, Entry: c.first.Entry - 1}
 		}
 		if e.persisted >= 0 {

@@ -2,6 +2,7 @@ package topic
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -280,4 +281,47 @@ func TestNonPersistent(t *testing.T) {
 		t.Error("a non-persistent topic has a last message")
 	}
 	_ = s.Close()
+}
+
+// slowConn keeps its first answers back until it may go on, and notices calls that overlap.
+type slowConn struct {
+	conn    *conn
+	inside  atomic.Int32
+	overlap atomic.Bool
+	entered chan struct{}
+	goOn    chan struct{}
+}
+
+func (c *slowConn) Receipts(done []*Publish) {
+	if c.inside.Add(1) > 1 {
+		c.overlap.Store(true)
+	}
+	select {
+	case c.entered <- struct{}{}:
+		<-c.goOn
+	default:
+	}
+	c.conn.Receipts(done)
+	c.inside.Add(-1)
+}
+
+func (c *slowConn) Disconnect(p *Producer) { c.conn.Disconnect(p) }
+
+// TestAnswersDoNotOvertake: while answers are being handed over, an answer that needs no storing comes on another goroutine.
+func TestAnswersDoNotOvertake(t *testing.T) {
+	topic := newWorld(t).broker(Settings{Dedup: true}).get(t, "t")
+	c := &slowConn{conn: newConn(t), entered: make(chan struct{}, 1), goOn: make(chan struct{})}
+	p, _, err := topic.AddProducer(t.Context(), ProducerOptions{Name: "p", Receipts: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(p, 0, 0)
+	<-c.entered
+	c.entered <- struct{}{} // later answers are not kept back
+	send(p, 0, 0)
+	close(c.goOn)
+	rs := c.conn.receipts(2)
+	if rs[0].Position == Duplicate || rs[1].Position != Duplicate || c.overlap.Load() {
+		t.Errorf("%v, %v, overlap %v", rs[0].Position, rs[1].Position, c.overlap.Load())
+	}
 }
