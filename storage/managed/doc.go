@@ -19,6 +19,9 @@
 //
 // # Lock order
 //
-// caller's locks, Ledger.mu, Cursor.mu, Cache.mu. No hook, no completion and no bk or meta call that may block is made under any of
-// them; bk.Ledger.Add is called under Ledger.mu because calls must not overlap and it never blocks.
+// Ledger.ctl, Ledger.table and the cursors' store locks serialise work that blocks, and are taken in this order; they can be waited
+// for with a context, and only methods that take one use them. Then come the caller's locks for calls that do not block, Ledger.mu,
+// which guards all state in memory, the cursors' included, and last the locks of the cache, the flusher and the workers. No hook,
+// no completion and no call of bk or meta that may block is made under Ledger.mu; bk.Ledger.Add is, because its calls must not
+// overlap and it never blocks.
 package managed

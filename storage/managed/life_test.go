@@ -87,6 +87,46 @@ func TestAppendTimeout(t *testing.T) {
 	})
 }
 
+// A cause that breaks every ledger at its first entry does not use up ledgers, and an entry that is too large fails.
+func TestLedgersBreakAtOnce(t *testing.T) {
+	for _, cause := range []error{bk.ErrUnauthorized, bk.ErrEntryTooLarge} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			m := w.manager(Options{})
+			l := w.open(m, Config{AppendTimeout: 20 * time.Second})
+			var bad atomic.Bool
+			bad.Store(true)
+			w.ledgers.Before = func(op storagetest.MemOp) error {
+				if op.Name == "add" && bad.Load() {
+					return cause
+				}
+				return nil
+			}
+			p := newProducer(t, l)
+			p.send(numbered(0, 3)...)
+			time.Sleep(time.Minute)
+			for _, op := range p.wait() {
+				if !errors.Is(op.Err, cause) {
+					t.Errorf("append: %v, want %v", op.Err, cause)
+				}
+			}
+			if n := m.Metrics().LedgersCreated; n > 15 {
+				t.Errorf("%d ledgers were used up", n)
+			}
+			bad.Store(false)
+			p.send("good")
+			if err := p.wait()[3].Err; err != nil {
+				t.Errorf("append when the cause is gone: %v", err)
+			}
+			closeLedger(t, l)
+			if n := len(w.ledgers.IDs()); n != 1 {
+				t.Errorf("%d ledgers are left, want 1", n)
+			}
+			_ = m.Close(t.Context())
+		})
+	}
+}
+
 // Two processes fight for a topic. Whatever either acknowledged is there in the end, where it was said to be, once.
 func TestOwnersFight(t *testing.T) {
 	w := newWorld(t)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zlib"
@@ -31,6 +32,15 @@ func decodeNode(value []byte, parse func([]byte) error) error {
 	}
 	return parse(value)
 }
+
+// unzstd is made at the first compressed node. It starts no goroutine, as it only decodes whole values.
+var unzstd = sync.OnceValue(func() *zstd.Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxNode), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		panic(err) // only for options that cannot be
+	}
+	return d
+})
 
 func unfold(value []byte) ([]byte, error) {
 	n := int64(binary.BigEndian.Uint32(value[2:]))
@@ -65,12 +75,7 @@ func unfold(value []byte) ([]byte, error) {
 		}
 		return io.ReadAll(io.LimitReader(r, int64(size)))
 	case 3:
-		r, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderMaxMemory(maxNode), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		return io.ReadAll(io.LimitReader(r, int64(size)))
+		return unzstd().DecodeAll(packed, nil)
 	case 4:
 		if m, err := snappy.DecodedLen(packed); err != nil || m > maxNode {
 			return nil, errProto

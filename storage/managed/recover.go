@@ -29,11 +29,22 @@ func (l *Ledger) abandon(ctx context.Context, w *writer) {
 	l.mu.Unlock()
 }
 
-// recoverOr recovers a broken ledger or plans the next try.
+// recoverOr recovers a broken ledger or plans the next try. A ledger that broke before it took a single entry counts as a failed try
+// too, or a cause that stays would use up ledgers as fast as they can be made.
 func (l *Ledger) recoverOr(ctx context.Context, w *writer) {
-	if err := l.recover(ctx, w); err != nil && err != ErrFenced {
+	switch err := l.recover(ctx, w); {
+	case err == ErrFenced:
+	case err != nil:
 		l.failed(err)
+	case l.fruitless(w):
+		l.failed(fmt.Errorf("ledger %d: %w", w.id, w.broken))
 	}
+}
+
+func (l *Ledger) fruitless(w *writer) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.chain.find(w.id) == nil && !l.waiting.empty()
 }
 
 // recover finds out where a broken ledger ends, acknowledges what it holds after all and queues the rest for the next ledger. Until
@@ -65,6 +76,12 @@ func (l *Ledger) recover(ctx context.Context, w *writer) error {
 		w.failed.pop()
 		op.Position, op.Err = bk.Position{Ledger: w.id, Entry: op.Add.Entry}, nil
 		done = append(done, op)
+	}
+	if errors.Is(w.broken, bk.ErrEntryTooLarge) { // the next ledger would not take it either
+		for op := w.failed.pop(); op != nil; op = w.failed.pop() {
+			op.Err = bk.ErrEntryTooLarge
+			done = append(done, op)
+		}
 	}
 	l.waiting.prepend(&w.failed)
 	l.doomed = append(l.doomed, l.chain.dropEmpty()...)

@@ -35,7 +35,6 @@ func (l *Ledger) begin(ctx context.Context) {
 	}
 	l.chain.push(link{ledger: next.ID()})
 	l.w = l.newWriterLocked(next)
-	l.stalled, l.pause = time.Time{}, 0
 	if l.dead == nil {
 		l.w.submitWaitingLocked()
 	}
@@ -92,7 +91,6 @@ func (l *Ledger) retire(ctx context.Context, w *writer) {
 	}
 	l.mu.Lock()
 	l.w = nil
-	l.stalled, l.pause = time.Time{}, 0
 	l.mu.Unlock()
 	l.finish(ctx, w)
 }

@@ -118,6 +118,7 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 		l.chain.grow(entries, bytes)
 		l.lac = done[entries-1].Position
 		l.added += entries
+		l.stalled, l.pause = time.Time{}, 0
 		w.last = time.Now()
 		if w.wanter != nil && w.last.Sub(w.checked) >= time.Second {
 			w.checked = w.last
