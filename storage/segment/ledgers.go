@@ -29,15 +29,16 @@ func (k *knowledge) entries(first, last int64) {
 func (l *Log) know(ledger int64) (knowledge, error) {
 	for {
 		version := l.table.version.Load()
-		k, err := l.knowOnce(ledger)
-		if err != nil || l.table.version.Load() == version {
+		k, whole, err := l.knowOnce(ledger)
+		if err != nil || whole && l.table.version.Load() == version {
 			return k, err
 		}
 	}
 }
 
-func (l *Log) knowOnce(ledger int64) (knowledge, error) {
-	k := knowledge{first: -1, last: -1}
+// knowOnce reports whole as false when the ledger was deleted while it looked.
+func (l *Log) knowOnce(ledger int64) (k knowledge, whole bool, err error) {
+	k = knowledge{first: -1, last: -1}
 	open := l.reg.openSegments(nil)
 	defer func() {
 		for _, a := range open {
@@ -54,13 +55,15 @@ func (l *Log) knowOnce(ledger int64) (knowledge, error) {
 	}
 	if sealed {
 		if err := l.knowSealed(ledger, &k); err != nil {
-			return k, err
+			return k, true, err
 		}
 	}
-	for _, a := range open[from:] {
-		a.index.know(ledger, a.generation, &k)
+	for i, a := range open[from:] {
+		if deleted := a.index.know(ledger, a.generation, &k); deleted && (sealed || i > 0) {
+			return k, false, nil
+		}
 	}
-	return k, nil
+	return k, true, nil
 }
 
 func (l *Log) knowSealed(ledger int64, k *knowledge) error {
@@ -80,7 +83,11 @@ func (x *index) know(ledger int64, generation uint64, k *knowledge) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	s := x.ledgers[ledger]
-	if s == nil || s.deleted() {
+	if s == nil {
+		return
+	}
+	if s.deleted() { // since the open segments were looked through: what older ones say counts no more
+		*k = knowledge{first: -1, last: -1}
 		return
 	}
 	if !k.known {
@@ -90,6 +97,7 @@ func (x *index) know(ledger int64, generation uint64, k *knowledge) {
 	if s.count > 0 {
 		k.entries(s.first, s.last)
 	}
+	return false
 }
 
 // limbo reports whether the absence of an entry of the ledger proves nothing, because a part of the log was lost that may have
