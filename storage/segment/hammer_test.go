@@ -35,7 +35,7 @@ func TestHammer(t *testing.T) {
 	l := open(t, vfs.NewMem(), small())
 	var mu sync.Mutex
 	var ledgers []*hammered
-	var failure atomic.Value
+	failure := make(chan error, 3)
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for g := range 3 {
@@ -60,7 +60,7 @@ func TestHammer(t *testing.T) {
 					continue
 				}
 				if err := readHammered(l, h, r); err != nil {
-					failure.CompareAndSwap(nil, err)
+					failure <- err
 					return
 				}
 			}
@@ -84,8 +84,10 @@ func TestHammer(t *testing.T) {
 	await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
 	close(stop)
 	readers.Wait()
-	if err := failure.Load(); err != nil {
+	select {
+	case err := <-failure:
 		t.Fatal(err)
+	default:
 	}
 	for _, h := range ledgers {
 		if !h.deleted.Load() {

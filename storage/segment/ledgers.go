@@ -29,16 +29,15 @@ func (k *knowledge) entries(first, last int64) {
 func (l *Log) know(ledger int64) (knowledge, error) {
 	for {
 		version := l.table.version.Load()
-		k, whole, err := l.knowOnce(ledger)
-		if err != nil || whole && l.table.version.Load() == version {
+		k, err := l.knowOnce(ledger)
+		if err != nil || l.table.version.Load() == version {
 			return k, err
 		}
 	}
 }
 
-// knowOnce reports whole as false when the ledger was deleted while it looked.
-func (l *Log) knowOnce(ledger int64) (k knowledge, whole bool, err error) {
-	k = knowledge{first: -1, last: -1}
+func (l *Log) knowOnce(ledger int64) (knowledge, error) {
+	k := knowledge{first: -1, last: -1}
 	open := l.reg.openSegments(nil)
 	defer func() {
 		for _, a := range open {
@@ -55,15 +54,13 @@ func (l *Log) knowOnce(ledger int64) (k knowledge, whole bool, err error) {
 	}
 	if sealed {
 		if err := l.knowSealed(ledger, &k); err != nil {
-			return k, true, err
+			return k, err
 		}
 	}
-	for i, a := range open[from:] {
-		if deleted := a.index.know(ledger, a.generation, &k); deleted && (sealed || i > 0) {
-			return k, false, nil
-		}
+	for _, a := range open[from:] {
+		a.index.know(ledger, a.generation, &k)
 	}
-	return k, true, nil
+	return k, nil
 }
 
 func (l *Log) knowSealed(ledger int64, k *knowledge) error {
@@ -97,7 +94,6 @@ func (x *index) know(ledger int64, generation uint64, k *knowledge) {
 	if s.count > 0 {
 		k.entries(s.first, s.last)
 	}
-	return false
 }
 
 // limbo reports whether the absence of an entry of the ledger proves nothing, because a part of the log was lost that may have

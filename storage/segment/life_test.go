@@ -2,6 +2,7 @@ package segment
 
 import (
 	"testing"
+	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/vfs"
@@ -15,12 +16,11 @@ func small() Options {
 // await waits for the keeper to bring something about. It is kicked meanwhile, as a busy log would.
 func await(t testing.TB, l *Log, what string, done func() bool) {
 	t.Helper()
-	for range 200000 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); gosched() {
 		if done() {
 			return
 		}
 		l.kick()
-		gosched()
 	}
 	t.Fatalf("%s did not happen: %+v", what, l.Metrics())
 }
