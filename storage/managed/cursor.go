@@ -254,6 +254,14 @@ func (c *Cursor) Touched() bool {
 	return c.acks.n > 0 || len(c.batches) > 0
 }
 
+// Holes is how many pieces of state there are behind the mark-delete: runs of acknowledged entries and partly acknowledged batches.
+// What exceeds Config.MaxRanges and MaxBatchSets is not kept over a restart.
+func (c *Cursor) Holes() int {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	return c.acks.runs + len(c.batches)
+}
+
 // NextUnacked is the first entry at or behind from that is not acknowledged, or, when there is none yet, the place where the next
 // will be.
 func (c *Cursor) NextUnacked(from bk.Position) bk.Position {
