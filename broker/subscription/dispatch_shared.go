@@ -19,6 +19,7 @@ type shared struct {
 
 	unacked int64 // messages given out and not acknowledged
 	blocked bool  // unacked reached the subscription's limit; open again at half of it
+	holed   bool  // too much of what was given out is acknowledged out of order: nothing new before it closes
 	held    int   // entries that wait without ever having been given out
 	delays  delays
 
@@ -293,6 +294,9 @@ func count(set []int64) (n int32) {
 // forward gives out entries that were not read before.
 func (d *shared) forward() {
 	s := d.s
+	if d.holed = d.torn(); d.holed {
+		return
+	}
 	s.feed.want = d.permits()
 	for sent := 0; !d.blocked; {
 		if d.held >= s.o.Limits.LookAhead && s.o.Limits.LookAhead > 0 || len(d.delays.queue) >= delayLimit {
@@ -340,9 +344,18 @@ func (d *shared) forward() {
 			if !d.router.begin(d) {
 				return
 			}
+			if d.holed = d.torn(); d.holed {
+				return
+			}
 			s.feed.want = d.permits()
 		}
 	}
+}
+
+// torn reports whether the cursor has as many holes as it can keep over a restart.
+func (d *shared) torn() bool {
+	limit := d.s.o.Limits.AckHoles
+	return limit > 0 && d.s.o.Cursor.Holes() >= limit
 }
 
 // permits is how many entries the consumers that are ready take at most.
@@ -377,7 +390,7 @@ func (d *shared) ack(_ *Consumer, acks []Ack, cumulative bool) *Refusal {
 		}
 	}
 	clear(items)
-	if d.revisit {
+	if d.revisit || d.holed && !d.torn() {
 		s.dispatchLocked(false)
 	}
 	return nil
@@ -451,6 +464,6 @@ func (d *shared) stats(st *Stats) {
 	st.Redeliver = int64(d.window.waiting - d.held)
 	st.Delayed = int64(len(d.delays.queue))
 	st.HeldBack = int64(d.held)
-	st.Blocked = d.blocked
+	st.Blocked = d.blocked || d.holed
 	d.router.stats(d, st)
 }

@@ -16,6 +16,7 @@ func TestDispatch(t *testing.T) {
 		{"failover.txt", Limits{}},
 		{"shared.txt", Limits{RoundRobin: 2}},
 		{"shared_limits.txt", Limits{UnackedPerConsumer: 4, UnackedPerSubscription: 6}},
+		{"shared_holes.txt", Limits{AckHoles: 2}},
 		{"shared_chunks.txt", Limits{}},
 		{"key_shared.txt", Limits{}},
 		{"key_shared_sticky.txt", Limits{LookAhead: 3}},

@@ -43,12 +43,14 @@ type Limits struct {
 	RoundRobin             int // messages given to one shared consumer before it is the next one's turn; 20
 	ReadBytes              int // payload read from disk at a time; 1 MiB
 	ReadEntries            int // entries taken from the cache at a time; 128
+	AckHoles               int // runs of acknowledged entries behind the first open one; beyond it nothing new is given out; 10 000; shared types only
 	LookAhead              int // entries a key-shared subscription holds back for consumers that take none now; 20 000
 }
 
 func (l Limits) withDefaults() Limits {
 	orElse(&l.UnackedPerConsumer, 50_000)
 	orElse(&l.UnackedPerSubscription, 200_000)
+	orElse(&l.AckHoles, 10_000)
 	orElse(&l.RoundRobin, 20)
 	orElse(&l.ReadBytes, 1<<20)
 	orElse(&l.ReadEntries, 128)
