@@ -154,8 +154,9 @@ func (p *peer) read() {
 			p.mu.Unlock()
 			continue
 		}
-		p.slots <- struct{}{} // a flood of calls waits in the socket
+		// The wait for a slot is not the reader's: those who hold the slots may be waiting for answers that it has to read.
 		p.calls.Go(func() {
+			p.slots <- struct{}{}
 			defer func() { <-p.slots }()
 			p.answer(f)
 		})

@@ -16,6 +16,9 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
+// helloTime is how long a new child may take to answer.
+const helloTime = 30 * time.Second
+
 // statusAge is how old a status may be before it is asked for again: nothing is polled while nobody looks.
 const statusAge = 200 * time.Millisecond
 
@@ -58,7 +61,8 @@ func NewLauncher(o Options) *Launcher {
 	return &Launcher{o: o}
 }
 
-// Start implements functions.Launcher.
+// Start implements functions.Launcher. It takes as long as the instance takes to be built, which for a large module is long; ctx is for giving up
+// together with the launcher, because an instance whose start nobody waits for any more may still come to life in the child.
 func (l *Launcher) Start(ctx context.Context, in functions.Instance) (functions.Handle, error) {
 	c, err := l.running(ctx)
 	if err != nil {
@@ -138,6 +142,8 @@ func (l *Launcher) spawn(ctx context.Context) (*child, error) {
 	c := &child{launcher: l, cmd: cmd, handles: map[key]*handle{}, gone: make(chan struct{})}
 	c.peer = newPeer(ours, c.answer)
 	go c.wait()
+	ctx, cancel := context.WithTimeout(ctx, helloTime)
+	defer cancel()
 	if err := c.peer.call(ctx, callHello, l.o.Settings, nil); err != nil {
 		c.kill()
 		return nil, fault.ProcessHost.New("the child did not answer: %w", err)
@@ -245,7 +251,13 @@ func (c *child) answer(ctx context.Context, method string, body json.RawMessage)
 			value, err := o.LoadCheckpoint(ctx, k.Kind, k.Name, k.Index)
 			return checkpointCall{Key: k, Value: value}, err
 		}
-		return nil, o.SaveCheckpoint(ctx, k.Kind, k.Name, k.Index, in.Value)
+		c.mu.Lock()
+		h := c.handles[k]
+		c.mu.Unlock()
+		if h == nil {
+			return nil, errEnded
+		}
+		return nil, h.save(func() error { return o.SaveCheckpoint(ctx, k.Kind, k.Name, k.Index, in.Value) })
 	case callSecret:
 		var in secretCall
 		if err := json.Unmarshal(body, &in); err != nil {
@@ -285,6 +297,8 @@ type handle struct {
 	key   key
 	done  chan struct{}
 
+	saving sync.Mutex // held while a position is saved: the end waits for it
+
 	mu       sync.Mutex
 	last     functions.Status
 	finished bool
@@ -299,7 +313,25 @@ func (h *handle) set(s functions.Status) {
 	}
 }
 
+// errEnded refuses what an instance that has ended asks for.
+var errEnded = errors.New("the instance has ended")
+
+// save saves a position unless the instance has ended: what comes after an end, or removes the positions, finds nothing under way.
+func (h *handle) save(do func() error) error {
+	h.saving.Lock()
+	defer h.saving.Unlock()
+	h.mu.Lock()
+	finished := h.finished
+	h.mu.Unlock()
+	if finished {
+		return errEnded
+	}
+	return do()
+}
+
 func (h *handle) finish(last *functions.Status) {
+	h.saving.Lock()
+	defer h.saving.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.finished {
