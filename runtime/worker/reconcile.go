@@ -196,9 +196,7 @@ func (r *reconciler) launch(p place, spec functions.Spec) (functions.Handle, err
 		}
 		inst.Wasm = path
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, 30*time.Second)
-	defer cancel()
-	return r.launcher.Start(ctx, inst)
+	return r.launcher.Start(r.ctx, inst) // without a limit: a start that is given up and tried again could make two of one
 }
 
 // watch waits for the end of an instance.

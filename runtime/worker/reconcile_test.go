@@ -21,11 +21,30 @@ type fakeLauncher struct {
 	running map[string]*fakeHandle
 	starts  []time.Time
 	fail    error
+	slow    time.Duration // a start takes this long, and goes on when nobody waits for it any more
 }
 
 func newFakeLauncher() *fakeLauncher { return &fakeLauncher{running: map[string]*fakeHandle{}} }
 
-func (l *fakeLauncher) Start(_ context.Context, in functions.Instance) (functions.Handle, error) {
+func (l *fakeLauncher) Start(ctx context.Context, in functions.Instance) (functions.Handle, error) {
+	if l.slow > 0 {
+		done := make(chan functions.Handle, 1)
+		go func() {
+			time.Sleep(l.slow)
+			h, _ := l.begin(in)
+			done <- h
+		}()
+		select {
+		case h := <-done:
+			return h, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return l.begin(in)
+}
+
+func (l *fakeLauncher) begin(in functions.Instance) (functions.Handle, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.starts = append(l.starts, time.Now())
@@ -111,6 +130,20 @@ func reconciling(t *testing.T, test func(s store, l *fakeLauncher, r *reconciler
 		r.close(ctx)
 		if left := l.keys(); len(left) > 0 {
 			t.Errorf("after the end %v is running", left)
+		}
+	})
+}
+
+// TestSlowStartIsNotDoubled: an instance that takes minutes to start is started once; its launcher would panic over two.
+func TestSlowStartIsNotDoubled(t *testing.T) {
+	reconciling(t, func(s store, l *fakeLauncher, r *reconciler) {
+		l.slow = 3 * time.Minute
+		if err := s.create(t.Context(), spec("f", 1)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := len(l.starts); n != 1 || l.get("t/n/f/0") == nil {
+			t.Errorf("%d starts, running: %v", n, l.keys())
 		}
 	})
 }
