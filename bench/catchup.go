@@ -95,7 +95,7 @@ func (b *bench) backlog() int {
 
 // withBacklog starts a server whose topics hold so many entries each, which a subscription keeps.
 func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, topics ...string) (*product.Server, error) {
-	server, err := product.Start(ctx, product.Options{Binary: b.strobe, Dir: b.path("backlog")})
+	server, err := b.start(ctx, "backlog")
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/strobemq/strobe/bench/load"
 	"github.com/strobemq/strobe/bench/machine"
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
 )
 
@@ -19,7 +18,7 @@ const (
 
 // measureIdle looks at a fresh server that nobody uses, then at one that took 10 000 messages, half a minute later.
 func measureIdle(ctx context.Context, b *bench) error {
-	s, err := product.Start(ctx, product.Options{Binary: b.strobe, Dir: b.path("idle")})
+	s, err := b.start(ctx, "idle")
 	if err != nil {
 		return err
 	}
@@ -38,15 +37,15 @@ func measureIdle(ctx context.Context, b *bench) error {
 	}
 	used = machine.CPU(s.PID) - used
 
-	c := &strobeContender{server: s, topic: "persistent://public/default/bench", shape: load.Shape{Messages: 1, Size: 1024}}
-	defer c.close()
-	if err := c.connect(ctx); err != nil {
-		return err
+	e, err := strobeEnds(ctx, s, load.Shape{Messages: 1, Size: 1024})
+	defer e.close()
+	if err == nil {
+		err = e.producer.Fill(ctx, 1000, 10_000)
 	}
-	if err := c.producer.Fill(ctx, 1000, 10_000); err != nil {
-		return err
+	if err == nil {
+		err = e.delivered(ctx)
 	}
-	if err := delivered(ctx, c.producer, c.consumer, c.shape); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := rest(ctx, afterward); err != nil {

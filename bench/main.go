@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/bench/machine"
+	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
 )
 
@@ -30,6 +31,11 @@ var measurements = []measurement{
 	{"publish-latency", "publish latency at 50 K x 1 KiB a second", measurePublishLatency},
 	{"publish-max", "publish maximum, by shape of the entries; allocations for each", measurePublishMax},
 	{"catch-up", "reading a backlog of 1 GiB", measureCatchUp},
+	{"wasm", "calls of a guest", measureWasm},
+	{"function", "an identity function between two topics", measureFunction},
+	{"cdc-rate", "rows of a Postgres outbox a second", measureCDCRate},
+	{"cdc-latency", "from the insertion of a row to the consumer", measureCDCLatency},
+	{"write-amplification", "bytes written to the disk for a byte published", measureWriteAmplification},
 }
 
 type measurement struct {
@@ -43,10 +49,16 @@ type bench struct {
 	strobe string
 	dir    string // for everything on disk
 	quick  bool
+	set    []string // configuration of the servers, key=value
 	gate   machine.Gate
 	rows   []report.Row
 	slices int // measured
 	noisy  int // of those
+
+	publishP50 float64 // of the product, in seconds; 0: not measured
+	profiles   []profiled
+	always     bool // profile what meets its goal too
+	amplify    int  // GiB to publish for the write amplification
 }
 
 func main() {
@@ -69,6 +81,12 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&b.dir, "dir", ".cache/bench", "directory for data; it must lie on the disk that is to be measured")
 	f.BoolVar(&b.quick, "quick", false, "a quarter of the time, for trying things out")
 	f.DurationVar(&b.gate.Left, "wait", 2*time.Minute, "how long to wait in all for others on this machine to be quiet")
+	f.BoolVar(&b.always, "profile", false, "profile everything, not only what is below half of its goal")
+	f.IntVar(&b.amplify, "amplify", 2, "GiB to publish for the write amplification, after as much that is not measured")
+	f.Func("set", "configuration of the servers that are measured, key=value; may be repeated", func(s string) error {
+		b.set = append(b.set, s)
+		return nil
+	})
 	out := f.String("out", "", "write the report here too")
 	only := f.String("only", "", "only these measurements, with commas: "+names())
 	if err := f.Parse(args); err != nil {
@@ -162,6 +180,16 @@ func (b *bench) shorter(d time.Duration) time.Duration {
 		return d / 4
 	}
 	return d
+}
+
+// server is how a server is started; name tells its directory from others.
+func (b *bench) server(name string, env ...string) (product.Options, product.Profiles, error) {
+	return product.Options{Binary: b.strobe, Dir: b.path(name), Set: b.set, Env: env}.Profiled()
+}
+
+// start starts a server.
+func (b *bench) start(ctx context.Context, name string) (*product.Server, error) {
+	return product.Start(ctx, product.Options{Binary: b.strobe, Dir: b.path(name), Set: b.set})
 }
 
 func (b *bench) add(r report.Row) { b.rows = append(b.rows, r) }

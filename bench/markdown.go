@@ -23,5 +23,9 @@ func (b *bench) markdown(took time.Duration) string {
 	out.WriteString("Those were dropped, but where fewer than two were left all count and the line says *noisy*.\n\n")
 	out.WriteString("Standalone, one bookie in the process, every acknowledgement after its own fdatasync.\n\n")
 	out.WriteString(report.Table(b.rows))
+	if len(b.profiles) > 0 {
+		out.WriteString("\n## Profiles\n\nOf what is below half of its goal: where the processor time of the process went.\n")
+		out.WriteString(b.profilesText())
+	}
 	return out.String()
 }

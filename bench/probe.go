@@ -20,11 +20,12 @@ import (
 // probes are the floors that can run alone.
 var probes = map[string]func(context.Context, []string) error{
 	"pipeline": probePipeline,
+	"forward":  probeForward,
 }
 
 func probe(ctx context.Context, args []string) error {
 	if len(args) == 0 || probes[args[0]] == nil {
-		return errors.New("bench probe NAME; names are pipeline")
+		return errors.New("bench probe NAME; names are pipeline, forward")
 	}
 	return probes[args[0]](ctx, args[1:])
 }
@@ -54,8 +55,8 @@ func probePipeline(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, s := range shapes {
-		c := pipelineContender{addr: p.Addr, shape: s.Shape}
-		if err := c.connect(ctx); err != nil {
+		c, err := pipelineEnds(ctx, "", p.Addr, s.Shape)
+		if err != nil {
 			return err
 		}
 		if s.interval > 0 {
@@ -116,4 +117,22 @@ func (b *bench) startPipeline(ctx context.Context, direct bool) (*pipelineProces
 func (p *pipelineProcess) close() {
 	p.in.Close()
 	_ = p.cmd.Wait() // it was told to end
+}
+
+// probeForward forwards until its standard input ends.
+func probeForward(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("forward", flag.ContinueOnError)
+	url := f.String("url", "pulsar://127.0.0.1:6650", "the broker")
+	from := f.String("from", "in", "topic to read")
+	to := f.String("to", "out", "topic to write to")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with the process
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	return load.Forward(ctx, *url, *from, *to, func() { fmt.Println("ready") })
 }

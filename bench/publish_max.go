@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
 )
 
-// measurePublishMax publishes each shape as fast as it is acknowledged, with a consumer at the tail.
+// measurePublishMax publishes each shape as fast as it is acknowledged, with a consumer at the tail, and counts the product's
+// allocations meanwhile.
 func measurePublishMax(ctx context.Context, b *bench) error {
 	for _, s := range shapes {
 		if err := b.publishMax(ctx, s); err != nil {
@@ -19,26 +20,52 @@ func measurePublishMax(ctx context.Context, b *bench) error {
 }
 
 func (b *bench) publishMax(ctx context.Context, s shape) error {
-	slice := func(name string, p **load.Producer, c **load.Consumer) contender {
-		return contender{name, func(ctx context.Context) (sample, error) {
-			rate, err := (*p).Closed(ctx, s.window, b.shorter(sliceTime))
-			if err != nil {
-				return nil, err
-			}
-			return sample{"rate": rate.Messages}, delivered(ctx, *p, *c, s.Shape)
-		}}
-	}
-	contenders, done, err := b.publishers(ctx, s.Shape, slice)
-	defer done()
+	ps, err := b.startPublishers(ctx, s.Shape)
+	defer ps.close()
 	if err != nil {
 		return err
 	}
-	r, err := b.alternate(ctx, contenders...)
+	slice := func(ctx context.Context, e *ends) (sample, error) {
+		from, _ := e.producer.Counts()
+		count := func() (float64, error) { return 0, nil }
+		if e.name == strobe {
+			if count, err = allocations(ctx, ps.server); err != nil {
+				return nil, err
+			}
+		}
+		rate, err := e.producer.Closed(ctx, s.window, b.shorter(sliceTime))
+		if err == nil {
+			err = e.delivered(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		made, err := count()
+		to, _ := e.producer.Counts()
+		return sample{"rate": rate.Messages, "allocations": made / float64(to-from)}, err
+	}
+	r, err := b.alternate(ctx, ps.contenders(slice)...)
 	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("publish maximum, %s", s.Shape)
-	b.add(r.row(report.Row{What: what, Of: direct, Goal: report.AtLeast(0.7)}, strobe, direct, "rate"))
+	row := r.row(report.Row{What: what, Of: direct, Goal: report.AtLeast(0.7)}, strobe, direct, "rate")
+	b.add(row)
 	b.add(r.row(report.Row{What: what, Of: tcp}, strobe, tcp, "rate"))
-	return nil
+	b.add(r.row(report.Row{What: fmt.Sprintf("allocations for an entry published and delivered, %s", s.Shape), Unit: report.Plain, Goal: report.AtMost(2)}, strobe, "", "allocations"))
+	return b.profilePublish(ctx, ps, what, row.Verdict() == report.BelowHalf, slice)
+}
+
+// allocations starts counting a server's allocations; the function it returns says how many there were since, without those of asking.
+func allocations(ctx context.Context, s *product.Server) (func() (float64, error), error) {
+	const metric = "go_memstats_mallocs_total"
+	first, err := s.Metric(ctx, metric)
+	if err != nil {
+		return nil, err
+	}
+	before, err := s.Metric(ctx, metric)
+	return func() (float64, error) {
+		after, err := s.Metric(ctx, metric)
+		return max(0, after-before-(before-first)), err
+	}, err
 }

@@ -28,7 +28,7 @@ func measureStart(ctx context.Context, b *bench) error {
 		b.gate.Wait(ctx)
 		dir := b.path("start")
 		begin := time.Now()
-		s, err := product.Start(ctx, product.Options{Binary: b.strobe, Dir: dir})
+		s, err := product.Start(ctx, product.Options{Binary: b.strobe, Dir: dir, Set: b.set})
 		if err != nil {
 			return err
 		}

@@ -32,3 +32,9 @@ func (Pacer) Until(t time.Time) {
 
 // Close gives the thread back.
 func (Pacer) Close() { runtime.UnlockOSThread() }
+
+// Sleep sleeps for d exactly, blocking the thread.
+func Sleep(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&ts, nil) // interrupted by a signal: shorter
+}

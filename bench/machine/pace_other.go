@@ -21,3 +21,6 @@ func (Pacer) Until(t time.Time) { time.Sleep(time.Until(t)) }
 
 // Close gives the thread back.
 func (Pacer) Close() { runtime.UnlockOSThread() }
+
+// Sleep sleeps for d, in the grain of Go's timers.
+func Sleep(d time.Duration) { time.Sleep(d) }

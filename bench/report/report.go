@@ -57,7 +57,10 @@ func (r Row) judged() float64 {
 	return r.Product
 }
 
-// Verdict is "met", "missed" or "below half"; empty without a goal.
+// BelowHalf is the verdict on what does not even come half way to its goal.
+const BelowHalf = "below half"
+
+// Verdict is "met", "missed" or BelowHalf; empty without a goal.
 func (r Row) Verdict() string {
 	v, g := r.judged(), r.Goal
 	switch {
@@ -66,7 +69,7 @@ func (r Row) Verdict() string {
 	case g.AtMost && v <= g.Value, !g.AtMost && v >= g.Value:
 		return "met"
 	case g.AtMost && v > 2*g.Value, !g.AtMost && v < g.Value/2:
-		return "below half"
+		return BelowHalf
 	}
 	return "missed"
 }
@@ -146,8 +149,8 @@ func Table(rows []Row) string {
 			}
 		}
 		verdict := r.Verdict()
-		if verdict == "below half" {
-			verdict = "**below half**"
+		if verdict == BelowHalf {
+			verdict = "**" + BelowHalf + "**"
 		}
 		notes := slices.DeleteFunc([]string{verdict, r.Note, map[bool]string{true: "noisy"}[r.Noisy]}, func(s string) bool { return s == "" })
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.What, Format(r.Product, r.Unit), floor, ratio, r.Goal.format(r), strings.Join(notes, "; "))

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/bench/machine"
+	"github.com/strobemq/strobe/bench/report"
+)
+
+const (
+	cdcRate    = 1000 // rows a second, each a transaction
+	cdcClients = 4    // that insert them
+)
+
+// arrivals gathers how long rows took, from their insertion to whoever looks.
+type arrivals struct {
+	mu   sync.Mutex
+	list []load.Answer
+	from time.Time // 0: nobody wants to know
+}
+
+// saw notes a payload.
+func (a *arrivals) saw(payload []byte) error {
+	now := time.Now()
+	inserted, err := insertedAt(payload)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.from.IsZero() {
+		a.list = append(a.list, load.Answer{At: now.Sub(a.from), Took: now.Sub(inserted)})
+	}
+	return nil
+}
+
+// insertedAt reads the moment that a row carries.
+func insertedAt(payload []byte) (time.Time, error) {
+	_, rest, found := bytes.Cut(payload, []byte(`"at": `))
+	digits := 0
+	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
+		digits++
+	}
+	us, err := strconv.ParseInt(string(rest[:digits]), 10, 64)
+	if !found || err != nil {
+		return time.Time{}, fmt.Errorf("a row without its time: %.100q", payload)
+	}
+	return time.UnixMicro(us), nil
+}
+
+func (a *arrivals) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list, a.from = nil, time.Now()
+}
+
+func (a *arrivals) end() []load.Answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.from = time.Time{}
+	return a.list
+}
+
+// measureCDCLatency inserts rows at a fixed rate with synchronous commits and measures from the insertion to the consumer of the topic, and to
+// a plain reader of the WAL. The time of the commit itself is in both.
+func measureCDCLatency(ctx context.Context, b *bench) error {
+	var ours, bare arrivals
+	c, err := b.startCDC(ctx, func(entry []byte) error { return load.Payloads(entry, ours.saw) })
+	defer c.close(ctx)
+	if err != nil {
+		return err
+	}
+	clients := make([]*pgx.Conn, cdcClients)
+	for i := range clients {
+		if clients[i], err = pgx.Connect(ctx, c.postgres.DSN); err != nil {
+			return err
+		}
+		defer clients[i].Close(context.WithoutCancel(ctx))
+	}
+	summary := func(a *arrivals) sample {
+		l := load.Summarize(a.end())
+		return sample{"p50": l.P50.Seconds(), "p99": l.P99.Seconds(), "rows": float64(l.Answers)}
+	}
+	r, err := b.alternate(ctx,
+		contender{strobe, func(ctx context.Context) (sample, error) {
+			if err := c.source(ctx, "start"); err != nil {
+				return nil, err
+			}
+			if err := c.settled(ctx, clients[0]); err != nil {
+				return nil, err
+			}
+			before := c.consumer.Delivered().Messages
+			ours.begin()
+			n, err := insertRows(ctx, clients, b.shorter(sliceTime))
+			if err == nil {
+				_, err = c.consumer.Wait(ctx, before+uint64(n))
+			}
+			if err != nil {
+				return nil, err
+			}
+			return summary(&ours), c.source(ctx, "stop")
+		}},
+		contender{"F7", func(ctx context.Context) (sample, error) {
+			if err := c.skip(ctx, "library"); err != nil {
+				return nil, err
+			}
+			n := cdcCount(b.shorter(sliceTime))
+			read := make(chan error, 1)
+			go func() {
+				_, err := c.reader("library").Library(ctx, n, func(columns []*pglogrepl.TupleDataColumn) {
+					_ = bare.saw(columns[len(columns)-1].Data) // the payload is the last column, and what is amiss with it shows in the count
+				})
+				read <- err
+			}()
+			bare.begin()
+			if _, err := insertRows(ctx, clients, b.shorter(sliceTime)); err != nil {
+				return nil, err
+			}
+			if err := <-read; err != nil {
+				return nil, err
+			}
+			return summary(&bare), nil
+		}})
+	if err != nil {
+		return err
+	}
+	goal := 3.0
+	if b.publishP50 > 0 {
+		goal += b.publishP50 / r.median("F7", "p50")
+	}
+	b.add(r.row(report.Row{What: "row to consumer p50, 1 K rows a second, synchronous commits", Unit: report.Seconds, Of: "F7",
+		Goal: report.Goal{Value: goal, AtMost: true, Text: "≤ 3 + publish p50"}}, strobe, "F7", "p50"))
+	b.add(r.row(report.Row{What: "row to consumer p99", Unit: report.Seconds, Of: "F7"}, strobe, "F7", "p99"))
+	return nil
+}
+
+// settled waits until the source has caught up: until a row inserted now has arrived.
+func (c *cdc) settled(ctx context.Context, client *pgx.Conn) error {
+	for {
+		before := c.consumer.Delivered()
+		if err := insertRow(ctx, client); err != nil {
+			return err
+		}
+		if _, err := c.consumer.Wait(ctx, before.Messages+1); err != nil {
+			return err
+		}
+		if err := rest(ctx, 300*time.Millisecond); err != nil {
+			return err
+		}
+		if c.consumer.Delivered().Messages == before.Messages+1 {
+			return nil
+		}
+	}
+}
+
+func insertRow(ctx context.Context, c *pgx.Conn) error {
+	_, err := c.Exec(ctx, "insert into outbox values (gen_random_uuid(), 'Order', 'customer-1', 'OrderCreated', event())")
+	return err
+}
+
+// insertRows inserts rows for d, the clients in turn, and returns how many: those of d at the rate, and one more.
+func insertRows(ctx context.Context, clients []*pgx.Conn, d time.Duration) (int, error) {
+	n := cdcCount(d)
+	errs := make(chan error, len(clients))
+	start := time.Now()
+	for i, c := range clients {
+		go func() {
+			pacer := machine.NewPacer()
+			defer pacer.Close()
+			for k := i; k < n; k += len(clients) {
+				pacer.Until(start.Add(time.Duration(k) * time.Second / cdcRate))
+				if err := insertRow(ctx, c); err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	var err error
+	for range clients {
+		err = firstOf(err, <-errs)
+	}
+	return n, err
+}
+
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// cdcCount is how many rows are inserted in d.
+func cdcCount(d time.Duration) int { return int(d.Seconds()*cdcRate) + 1 }

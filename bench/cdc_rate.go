@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/strobemq/strobe/bench/floor"
+	"github.com/strobemq/strobe/bench/report"
+)
+
+const (
+	cdcRows        = 300_000
+	cdcTransaction = 100
+)
+
+// measureCDCRate lets rows pile up in replication slots, and then drains them: the product into its topic and on to a consumer, two plain
+// readers into a counter. All read the same WAL, one after the other.
+func measureCDCRate(ctx context.Context, b *bench) error {
+	c, err := b.startCDC(ctx, nil)
+	defer c.close(ctx)
+	if err == nil {
+		err = c.source(ctx, "stop")
+	}
+	if err == nil {
+		err = c.exec(ctx, "set synchronous_commit = off")
+	}
+	if err != nil {
+		return err
+	}
+	rows := cdcRows
+	if b.quick {
+		rows /= 4
+	}
+	filled := 0
+	// Each contender's k-th slice drains the k-th filling, whoever comes first makes it.
+	nth := func(do func(context.Context) (sample, error)) func(context.Context) (sample, error) {
+		slices := 0
+		return func(ctx context.Context) (sample, error) {
+			if slices++; slices > filled {
+				filled++
+				if err := c.exec(ctx, fmt.Sprintf("call fill(%d, %d)", rows/cdcTransaction, cdcTransaction)); err != nil {
+					return nil, err
+				}
+			}
+			return do(ctx)
+		}
+	}
+	plain := func(name, slot string, read func(floor.WAL, context.Context) (floor.Rows, error)) contender {
+		return contender{name, nth(func(ctx context.Context) (sample, error) {
+			got, err := read(c.reader(slot), ctx)
+			if err != nil {
+				return nil, err
+			}
+			return sample{"rows": got.Rate()}, c.skip(ctx, slot)
+		})}
+	}
+	ours := func(ctx context.Context) (sample, error) { return c.drain(ctx, uint64(rows)) }
+	r, err := b.alternate(ctx, contender{strobe, nth(ours)},
+		plain(library, "library", func(w floor.WAL, ctx context.Context) (floor.Rows, error) { return w.Library(ctx, rows, nil) }),
+		plain(raw, "raw", func(w floor.WAL, ctx context.Context) (floor.Rows, error) { return w.Raw(ctx, rows) }))
+	if err != nil {
+		return err
+	}
+	best := library
+	if r.median(raw, "rows") > r.median(library, "rows") {
+		best = raw
+	}
+	row := r.row(report.Row{What: fmt.Sprintf("Postgres rows to topic and consumer, 200 B, transactions of %d", cdcTransaction), Of: "F7 (" + best + ")",
+		Goal: report.AtLeast(0.4)}, strobe, best, "rows")
+	b.add(row)
+	if row.Verdict() != report.BelowHalf && !b.always {
+		return nil
+	}
+	return b.profile(ctx, row.What+" (the child process)", c.profiles.Host, b.shorter(sliceTime), func(ctx context.Context) error {
+		_, err := nth(ours)(ctx)
+		return err
+	})
+}
+
+// drain starts the source, waits for so many rows at the consumer and stops it. The rate is that after the first rows.
+func (c *cdc) drain(ctx context.Context, rows uint64) (sample, error) {
+	before := c.consumer.Delivered().Messages
+	if err := c.source(ctx, "start"); err != nil {
+		return nil, err
+	}
+	first, err := c.consumer.Wait(ctx, before+1)
+	if err != nil {
+		return nil, err
+	}
+	last, err := c.consumer.Wait(ctx, before+rows)
+	if err != nil {
+		return nil, err
+	}
+	rate := float64(last.Messages-first.Messages) / last.Last.Sub(first.Last).Seconds()
+	return sample{"rows": rate}, c.source(ctx, "stop")
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/bench/product"
+	"github.com/strobemq/strobe/bench/report"
+)
+
+const forwarder = "forwarder"
+
+// measureFunction publishes to a topic that the echo function reads, as fast as messages come out of its output topic, and the same through a
+// forwarder, a process as well, that sends entries on as they are. Both use the same broker.
+func measureFunction(ctx context.Context, b *bench) error {
+	module, err := b.buildEcho(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range []shape{shapes[0], shapes[2]} {
+		if err := b.function(ctx, s, module); err != nil {
+			return fmt.Errorf("%s: %w", s.Shape, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) function(ctx context.Context, s shape, module string) error {
+	o, profiles, err := b.server("function")
+	if err != nil {
+		return err
+	}
+	server, err := product.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	if _, err := server.Run(ctx, "functions", "create", "--name", "echo", "--wasm", module, "--inputs", "strobe-in", "--output", "strobe-out"); err != nil {
+		return err
+	}
+	stop, err := b.startForwarder(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	var list []contender
+	var ours func(context.Context) (sample, error)
+	for _, name := range []string{strobe, forwarder} {
+		const namespace = "persistent://public/default/"
+		c, err := load.NewConsumer(ctx, server.Pulsar, load.Subscription{Name: "bench", Permits: uint32(4096 * s.Messages)}, namespace+name+"-out")
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		p, err := load.NewProducer(ctx, server.Pulsar, namespace+name+"-in", s.Shape)
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		slice := func(ctx context.Context) (sample, error) {
+			r, err := p.Through(ctx, c, s.window, b.shorter(sliceTime))
+			return sample{"rate": r.Messages}, err
+		}
+		list = append(list, contender{name, slice})
+		if name == strobe {
+			ours = slice
+		}
+	}
+	r, err := b.alternate(ctx, list...)
+	if err != nil {
+		return err
+	}
+	row := r.row(report.Row{What: "identity function, topic to topic, " + s.Shape.String(), Of: forwarder, Goal: report.AtLeast(0.35)}, strobe, forwarder, "rate")
+	b.add(row)
+	if row.Verdict() != report.BelowHalf && !b.always {
+		return nil
+	}
+	return b.profile(ctx, row.What+" (the child process)", profiles.Host, b.shorter(sliceTime), func(ctx context.Context) error {
+		_, err := ours(ctx)
+		return err
+	})
+}
+
+// startForwarder runs the forwarder in a process of its own, as functions are.
+func (b *bench) startForwarder(ctx context.Context, server *product.Server) (stop func(), err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "probe", "forward", "-url", server.Pulsar, "-from", forwarder+"-in", "-to", forwarder+"-out")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() {
+		in.Close()
+		_ = cmd.Wait() // it was told to end
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		stop()
+		return nil, fmt.Errorf("the forwarder did not start: %w", err)
+	}
+	return stop, nil
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/bench/product"
+)
+
+// Names of contenders, as they stand in the table.
+const (
+	strobe = "strobe"
+	tcp    = "F3"
+	direct = "F3 -direct"
+)
+
+// shape is one form of the publish measurements.
+type shape struct {
+	load.Shape
+	window   int           // entries unanswered at most
+	interval time.Duration // of the latency measurement; 0: none
+}
+
+// shapes are those of performance figures in the field: a client's batch of a millisecond at 50 K/s, small messages in large batches, messages one
+// by one. The windows are 13, 13 and 4 MB.
+var shapes = []shape{
+	{load.Shape{Messages: 50, Size: 1024}, 256, time.Millisecond},
+	{load.Shape{Messages: 1000, Size: 100}, 128, 0},
+	{load.Shape{Messages: 1, Size: 1024}, 4096, 0},
+}
+
+// ends are a producer and a consumer at the tail of what it publishes.
+type ends struct {
+	name     string
+	shape    load.Shape
+	producer *load.Producer
+	consumer *load.Consumer
+}
+
+// delivered waits until the consumer has everything that the producer sent, so that no slice leaves work to the next.
+func (e *ends) delivered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	sent, _ := e.producer.Counts()
+	_, err := e.consumer.Wait(ctx, sent*uint64(e.shape.Messages))
+	return err
+}
+
+func (e *ends) close() {
+	if e.producer != nil {
+		e.producer.Close()
+	}
+	if e.consumer != nil {
+		e.consumer.Close()
+	}
+}
+
+func pipelineEnds(ctx context.Context, name, addr string, s load.Shape) (e *ends, err error) {
+	e = &ends{name: name, shape: s}
+	if e.consumer, err = load.NewPipelineConsumer(ctx, addr, s); err != nil {
+		return e, err
+	}
+	e.producer, err = load.NewPipelineProducer(ctx, addr, s)
+	return e, err
+}
+
+func strobeEnds(ctx context.Context, server *product.Server, s load.Shape) (e *ends, err error) {
+	const topic = "persistent://public/default/bench"
+	e = &ends{name: strobe, shape: s}
+	sub := load.Subscription{Name: "bench", Messages: s.Messages, Permits: uint32(1024 * s.Messages)}
+	if e.consumer, err = load.NewConsumer(ctx, server.Pulsar, sub, topic); err != nil {
+		return e, err
+	}
+	e.producer, err = load.NewProducer(ctx, server.Pulsar, topic, s)
+	return e, err
+}
+
+// publishers are the product and both forms of F3, each with its ends.
+type publishers struct {
+	server   *product.Server
+	profiles product.Profiles
+	all      []*ends // the product's first
+	closers  []func()
+}
+
+// startPublishers starts them all; close them in any case.
+func (b *bench) startPublishers(ctx context.Context, s load.Shape) (*publishers, error) {
+	p := &publishers{}
+	o, profiles, err := b.server("publish")
+	if err != nil {
+		return p, err
+	}
+	p.profiles = profiles
+	if p.server, err = product.Start(ctx, o); err != nil {
+		return p, err
+	}
+	p.closers = append(p.closers, func() { p.server.Close() })
+	add := func(e *ends, err error) error {
+		p.closers = append(p.closers, e.close)
+		p.all = append(p.all, e)
+		return err
+	}
+	if err := add(strobeEnds(ctx, p.server, s)); err != nil {
+		return p, err
+	}
+	for _, name := range []string{direct, tcp} {
+		f, err := b.startPipeline(ctx, name == direct)
+		if err != nil {
+			return p, err
+		}
+		p.closers = append(p.closers, f.close)
+		if err := add(pipelineEnds(ctx, name, f.addr, s)); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// contenders have a slice each.
+func (p *publishers) contenders(slice func(context.Context, *ends) (sample, error)) []contender {
+	var list []contender
+	for _, e := range p.all {
+		list = append(list, contender{e.name, func(ctx context.Context) (sample, error) { return slice(ctx, e) }})
+	}
+	return list
+}
+
+func (p *publishers) close() {
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		p.closers[i]()
+	}
+}
+
+// profilePublish gives the product one more slice under a profile if what it did was low.
+func (b *bench) profilePublish(ctx context.Context, p *publishers, what string, low bool, slice func(context.Context, *ends) (sample, error)) error {
+	if !low && !b.always {
+		return nil
+	}
+	return b.profile(ctx, what, p.profiles.Server, b.shorter(sliceTime), func(ctx context.Context) error {
+		_, err := slice(ctx, p.all[0])
+		return err
+	})
+}
