@@ -81,7 +81,7 @@ func TestHammer(t *testing.T) {
 		}()
 	}
 	writers.Wait()
-	await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
+	await(t, l, "sealing and freeing", func() bool { m := l.Metrics(); return m.OpenSegments == 1 && m.Freed > 0 })
 	close(stop)
 	readers.Wait()
 	select {
@@ -93,9 +93,6 @@ func TestHammer(t *testing.T) {
 		if !h.deleted.Load() {
 			checkEntries(t, l, h.id, 0, h.acked.Load()-1, 400)
 		}
-	}
-	if m := l.Metrics(); m.Freed == 0 || m.Survivors == 0 {
-		t.Fatalf("the log was not busy enough: %+v", m)
 	}
 }
 
