@@ -82,18 +82,22 @@ func TestFencingRace(t *testing.T) {
 			t.Errorf("entry %d: %v at %v", i, op.Err, op.Position)
 		}
 	}
-	if err := done[5].Err; !errors.Is(err, ErrFenced) {
+	// The old owner may get its next ledger into the list first; the new one opens again then, and recovers that too.
+	stored := 5
+	if err := done[5].Err; err == nil {
+		stored = 6
+	} else if !errors.Is(err, ErrFenced) {
 		t.Errorf("the lost entry: %v, want ErrFenced", err)
-	}
-	if err := <-fenced; !errors.Is(err, ErrFenced) {
-		t.Errorf("told %v", err)
 	}
 	p.send("too late")
 	if err := p.wait()[6].Err; !errors.Is(err, ErrFenced) {
 		t.Errorf("after fencing: %v", err)
 	}
+	if err := <-fenced; !errors.Is(err, ErrFenced) {
+		t.Errorf("told %v", err)
+	}
 	newProducer(t, next).publish("new owner")
-	wantPayloads(t, next, append(numbered(0, 5), "new owner"))
+	wantPayloads(t, next, append(numbered(0, stored), "new owner"))
 	puts := w.meta.count()
 	if err := old.Close(t.Context()); err != nil {
 		t.Errorf("close of the fenced: %v", err)
