@@ -40,10 +40,9 @@ type Consumer struct {
 	epoch    uint64 // the client's consumer_epoch, carried by each Delivery
 	unacked  int32  // messages sent and not acknowledged (shared types)
 	blocked  bool   // unacked reached the limit; open again at half of it
-	active   bool
-	ended    bool  // was told of the end of the topic
-	ready    bool  // dispatch's note that it is able
-	picked   int32 // dispatch's note how many entries it is about to get
+	ended    bool   // was told of the end of the topic
+	ready    bool   // dispatch's note that it is able
+	picked   int32  // dispatch's note how many entries it is about to get
 	out      []Delivery
 	counters counters
 }

@@ -25,9 +25,6 @@ func (t Type) String() string {
 // Valid reports whether t is one of the four.
 func (t Type) Valid() bool { return t >= Exclusive && t <= KeyShared }
 
-// single reports whether only one consumer at a time gets entries.
-func (t Type) single() bool { return t == Exclusive || t == Failover }
-
 // KeyMode says how a key-shared subscription divides the hashes among its consumers; the numbers are those of SUBSCRIBE.
 type KeyMode int32
 

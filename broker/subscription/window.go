@@ -205,6 +205,3 @@ func (w *window) walk(do func(bk.Position, *slot) bool, of func(*block) uint64) 
 		}
 	}
 }
-
-// clear forgets everything.
-func (w *window) clear() { *w = window{} }

@@ -72,7 +72,7 @@ func buildScripted(ctx context.Context, in functions.Instance, env Environment) 
 		s.status.Error = v
 	case "hangs": // the process computes without a pause
 		go func() {
-			for {
+			for n := uint(1); n != 0; n |= 1 { // for ever
 			}
 		}()
 	}

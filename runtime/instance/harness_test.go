@@ -34,7 +34,6 @@ type scriptedSource struct {
 	readErr  []error // given by the next Reads, instead of records
 	connErr  []error // by the next Connects; nil is success
 	ackErr   []error // by the next Acks; nil is success
-	redo     bool    // Connect goes back to what is not acknowledged
 	ackDelay time.Duration
 	more     chan struct{}
 }
@@ -256,13 +255,6 @@ func (s *scriptedSink) writeList() [][]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.writes)
-}
-
-// decide changes what happens to writes from now on.
-func (s *scriptedSink) decide(write func(records []connectors.Record) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.write = write
 }
 
 var errTrap = errors.New("it crashed")

@@ -21,6 +21,16 @@ type entry struct {
 	from *consumer
 	ids  []wire.MessageID
 	left int
+	set  []int64 // bits of the messages of a batch that are not done; nil: not a batch
+}
+
+// setOf is the set of a batch of n messages none of which is done.
+func setOf(n int32) []int64 {
+	set := make([]int64, (n+63)/64)
+	for i := range n {
+		set[i/64] |= 1 << (i % 64)
+	}
+	return set
 }
 
 func (b *batch) open(from *consumer, ids []wire.MessageID) *entry {
@@ -80,4 +90,22 @@ func (b *batch) ack(_ context.Context, done []int) error {
 		}
 	}
 	return flush()
+}
+
+// ackOne acknowledges one record by itself: a message of a batch by its index, so that it stays done when the others do not follow.
+func (b *batch) ackOne(n int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.of[n]
+	i := b.records[n].ID.Batch
+	if e.left--; e.left == 0 || e.set == nil || i < 0 || len(e.ids) != 1 {
+		if e.left > 0 {
+			return nil
+		}
+		return e.from.ack(e.ids)
+	}
+	e.set[i/64] &^= 1 << (i % 64)
+	id := e.ids[0]
+	id.AckSet = e.set
+	return e.from.ack([]wire.MessageID{id})
 }

@@ -117,6 +117,10 @@ func (c *Client) subscribe(ctx context.Context, topic string, partition int32, w
 		k.mu.Lock()
 		delete(k.consumers, r.id)
 		k.mu.Unlock()
+		if ctx.Err() != nil { // the broker may have made it all the same: it must not hold the subscription for ever
+			id := k.newID()
+			_ = k.send(wire.AppendCommand(nil, wire.TypeCloseConsumer, &pb.CloseConsumer{ConsumerId: &r.id, RequestId: &id}))
+		}
 		return nil, err
 	}
 	return r, nil

@@ -67,7 +67,7 @@ func (c *Client) backlog(ctx context.Context, topic string, partition int32, sub
 				return false, err
 			}
 			for n := range b.records {
-				more, err := visit(b.records[n], func() error { return b.ack(ctx, []int{n}) })
+				more, err := visit(b.records[n], func() error { return b.ackOne(n) })
 				if err != nil || !more {
 					return false, err
 				}

@@ -88,6 +88,10 @@ func (c *Client) produce(ctx context.Context, topic, name, initial string) (*pro
 		k.mu.Lock()
 		delete(k.producers, p.id)
 		k.mu.Unlock()
+		if ctx.Err() != nil { // the broker may have made it all the same: it must not hold the name for ever
+			id := k.newID()
+			_ = k.send(wire.AppendCommand(nil, wire.TypeCloseProducer, &pb.CloseProducer{ProducerId: &p.id, RequestId: &id}))
+		}
 		return nil, err
 	}
 	p.name, p.last = m.GetProducerName(), m.GetLastSequenceId()

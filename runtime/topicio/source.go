@@ -75,7 +75,9 @@ func (s *Source) Connect(ctx context.Context) error {
 // Read returns the records of all entries that have arrived, up to a batch's size.
 func (s *Source) Read(ctx context.Context) (connectors.Batch, error) {
 	for {
-		arrivals, err := s.inbox.take(ctx, s.spare)
+		spare := s.spare
+		s.spare = nil // it is the inbox's now
+		arrivals, err := s.inbox.take(ctx, spare)
 		if err != nil {
 			return connectors.Batch{}, classify(err)
 		}
@@ -161,6 +163,10 @@ func (s *Source) add(ctx context.Context, b *batch, a *arrival) error {
 		return nil
 	}
 	start := len(b.records)
+	e.set = a.ackSet
+	if e.set == nil {
+		e.set = setOf(m.Messages)
+	}
 	var single wire.Single
 	err = wire.EachSingle(body, m.Messages, &single, func(i int32) error {
 		if single.CompactedOut || acked(a.ackSet, i) {

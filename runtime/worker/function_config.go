@@ -174,6 +174,9 @@ func validateFunction(spec *functions.Spec) error {
 		return fault.WorkerBadConfig.New("parallelism %d; want 1 to 1000", spec.Parallelism)
 	case spec.MaxAttempts < 1 || spec.MaxAttempts > 1000:
 		return fault.WorkerBadConfig.New("%d attempts; want 1 to 1000", spec.MaxAttempts)
+	case spec.Guarantee == "effectively-once" && spec.Parallelism > 1:
+		return fault.WorkerBadConfig.New("parallelism %d with effectively-once: what tells the lives of an input apart is kept for one instance", spec.Parallelism).
+			WithFix("Use parallelism 1, or at-least-once.")
 	case slices.Contains(spec.Inputs, spec.Output):
 		return fault.WorkerLoop.New("%s", spec.Output)
 	case slices.Contains(spec.Inputs, spec.DeadLetter):

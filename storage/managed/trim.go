@@ -69,12 +69,6 @@ func (l *Ledger) trimSoonLocked() {
 	}
 }
 
-func (l *Ledger) trimSoon() {
-	l.mu.Lock()
-	l.trimSoonLocked()
-	l.mu.Unlock()
-}
-
 // consumedLocked is how many ledgers at the front may go (interop §7.6), or, when it is none, how long until retention by time lets
 // the first one go (0: nothing to wait for). Every cursor holds what it has not consumed, non-durable ones too, and so does
 // the ledger that is open for writing.

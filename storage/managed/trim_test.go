@@ -141,7 +141,7 @@ func TestLedgerLost(t *testing.T) {
 	w := newWorld(t)
 	m := w.manager(Options{CacheBytes: -1})
 	l := w.open(m, Config{MaxEntriesPerLedger: 4})
-	c := openCursor(t, l, "sub")
+	openCursor(t, l, "sub")
 	at := spread(t, l, 12)
 	closeLedger(t, l)
 	if err := w.ledgers.Delete(t.Context(), at[4].Ledger); err != nil {
@@ -149,7 +149,7 @@ func TestLedgerLost(t *testing.T) {
 	}
 	l = w.open(m, Config{})
 	wantPayloads(t, l, append(numbered(0, 4), numbered(8, 12)...))
-	c = l.Cursor("sub")
+	c := l.Cursor("sub")
 	c.AckIndividual(acks(at[0], at[1], at[2], at[3], at[8]))
 	if c.MarkDelete() != at[8] || c.Backlog() != 3 {
 		t.Errorf("mark-delete %v, backlog %d", c.MarkDelete(), c.Backlog())
