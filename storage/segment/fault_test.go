@@ -2,12 +2,16 @@ package segment
 
 import (
 	"errors"
+	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/vfs"
+	"github.com/strobemq/strobe/storage/vfs/pebblefs"
 )
 
 func wantFault(t testing.TB, err error, want *fault.Fault) {
@@ -243,3 +247,75 @@ func TestForeignSegmentIsRefused(t *testing.T) {
 	_, err = Open("log", Options{FS: fs})
 	wantFault(t, err, fault.SegmentForeignFile)
 }
+
+// sealedLog is a log with sealed segments, closed again.
+func sealedLog(t *testing.T) *vfs.Mem {
+	t.Helper()
+	fs := vfs.NewMem()
+	l := open(t, fs, small())
+	mustAppend(t, l, key(1), fence(2))
+	fill(t, l, []int64{1}, 0, 200, 1000)
+	await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
+	closeLog(t, l)
+	return fs
+}
+
+func TestUnknownTableIsRefused(t *testing.T) {
+	fs := sealedLog(t)
+	db, err := pebble.Open("log/table", &pebble.Options{FS: pebblefs.New(fs), Logger: quiet{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Set([]byte{keyVersion}, make([]byte, 18), pebble.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open("log", Options{FS: fs})
+	wantFault(t, err, fault.SegmentUnknownFormat)
+}
+
+func TestDamagedTableIsRebuilt(t *testing.T) {
+	for _, pattern := range []string{"MANIFEST-*", "*.sst", "marker.manifest.*"} {
+		fs := sealedLog(t)
+		names, err := fs.List("log/table")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range names {
+			if ok, _ := filepath.Match(pattern, n); !ok {
+				continue
+			}
+			f, err := fs.Create("log/table/" + n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteAt([]byte("this is not what stood here, and it is long enough to be read"), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l := open(t, fs, small())
+		checkEntries(t, l, 1, 0, 199, 1000)
+		if st, err := l.Ledger(2); err != nil || !st.Fenced {
+			t.Fatal(pattern, st, err)
+		}
+		closeLog(t, l)
+	}
+}
+
+// A device that fails is no reason to throw the table away.
+func TestUnreadableTableIsKept(t *testing.T) {
+	fs := sealedLog(t)
+	fs.Inject(&vfs.Fault{Op: vfs.OpRead, Name: "*.sst", Err: syscall.EIO})
+	fs.Inject(&vfs.Fault{Op: vfs.OpRead, Name: "MANIFEST-*", Err: syscall.EIO})
+	_, err := Open("log", Options{FS: fs})
+	wantFault(t, err, fault.SegmentUnusable)
+	fs.Heal()
+	l := open(t, fs, small())
+	checkEntries(t, l, 1, 0, 199, 1000)
+}
+
+// quiet is a Pebble logger for tests.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(string, ...any) {}

@@ -16,10 +16,11 @@ type recovery struct {
 	log    *Log
 	found  []*found // segments by generation
 	spare  []*segment
-	failed mark   // a sync that failed in the last life
-	marked mark   // the watermark
-	tail   link   // the last group of the log
-	lost   uint64 // generation up to which records are found to be lost now; 0: none
+	failed mark                  // a sync that failed in the last life
+	marked mark                  // the watermark
+	rows   map[uint64]segmentRow // sealed segments that the table knows
+	tail   link                  // the last group of the log
+	lost   uint64                // generation up to which records are found to be lost now; 0: none
 	why    string
 }
 
@@ -98,17 +99,22 @@ func (r *recovery) begin() error {
 	return nil
 }
 
-// openTable opens the table, if there is one, or gets ready to rebuild it from the footers.
+// openTable opens the table, if there is one, and reads its segments. One whose bytes make no sense is removed, to be rebuilt from the
+// footers; one that cannot be read now is left alone.
 func (r *recovery) openTable() error {
 	l := r.log
-	had := l.table.exists()
-	if had {
+	if l.table.exists() {
 		err := l.table.open(l.id)
-		if errors.Is(err, errTableVersion) {
-			return fault.SegmentUnknownFormat.New("%s: %w", l.table.dir, err)
-		}
 		if err == nil {
+			r.rows, err = l.table.segments()
+		}
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(err, errTableVersion):
+			return fault.SegmentUnknownFormat.New("%s: %w", l.table.dir, err)
+		case !badTable(err):
+			return fmt.Errorf("table: %w", err)
 		}
 		l.o.Log.Warn("table is rebuilt from the segments", "err", err)
 		if err := l.table.discard(); err != nil {
@@ -130,10 +136,7 @@ func (r *recovery) openTable() error {
 // reconcile brings table and files together: sealed segments that the table lacks are entered from their footers.
 func (r *recovery) reconcile() error {
 	l := r.log
-	rows, err := l.table.segments()
-	if err != nil {
-		return err
-	}
+	rows := r.rows
 	if err := r.absences(rows); err != nil {
 		return err
 	}

@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -68,7 +70,7 @@ func (t *table) open(id logID) error {
 		}
 		t.log.Warn("table", "err", err)
 	}}
-	db, err := pebble.Open(t.dir, o)
+	db, err := openPebble(t.dir, o)
 	if err != nil {
 		return err
 	}
@@ -84,6 +86,18 @@ func (t *table) open(id logID) error {
 	t.db = db
 	t.mu.Unlock()
 	return nil
+}
+
+// openPebble opens a database on a goroutine of its own: Pebble may end it (see tableLogger).
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	err = errTableBroken
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		db, err = pebble.Open(dir, o)
+	}()
+	<-done
+	return db, err
 }
 
 func checkVersion(db *pebble.DB, id logID) ([]byte, error) {
@@ -264,8 +278,22 @@ func (t *table) flush() error {
 	})
 }
 
+// badTable reports whether a table that answers err has to be rebuilt: its bytes make no sense, or files lack. An error of the
+// operating system says nothing about the bytes.
+func badTable(err error) bool {
+	var sys *fs.PathError
+	var number syscall.Errno
+	return errors.Is(err, fs.ErrNotExist) || !errors.As(err, &sys) && !errors.As(err, &number) && !errors.Is(err, errTableBroken)
+}
+
 // discard removes a table that cannot be used, so that one can be rebuilt.
 func (t *table) discard() error {
+	t.mu.Lock()
+	if t.db != nil {
+		_ = t.db.Close()
+		t.db = nil
+	}
+	t.mu.Unlock()
 	names, err := t.fs.List(t.dir)
 	if err != nil {
 		return err
