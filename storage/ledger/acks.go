@@ -25,17 +25,22 @@ func (c *Client) BookieAddsDone(done []*bk.BookieAdd) {
 func (w *writer) answered(done []*bk.BookieAdd, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	taken := 0
 	for _, d := range done {
 		r := d.Ctx.(*replica)
 		o, m := r.op, r.member
 		m.outstanding--
-		m.progress = now
 		current := w.members[m.index] == m
 		switch code := d.Err; {
 		case code == bk.OK:
+			taken++
+			m.progress = now
 			if current {
 				w.window.Ack(o.entry, m.index)
 			}
+		case code == bk.ErrTooMany && current && !m.failed && w.err == nil:
+			m.waitLocked(o)
+			w.armLocked(now, againPause)
 		case code == bk.ErrFenced, code == bk.ErrUnauthorized, code == bk.ErrEntryTooLarge:
 			// Another client recovers the ledger, or this one never had a right to it, or no bookie could take the
 			// entry: a replacement would not help.
@@ -46,6 +51,11 @@ func (w *writer) answered(done []*bk.BookieAdd, now time.Time) {
 		o.answered()
 	}
 	w.confirmLocked()
+	for _, m := range w.members {
+		if len(m.again) > 0 {
+			w.againLocked(m, 2*taken)
+		}
+	}
 }
 
 // confirmLocked completes what has its ack quorum, in entry order.
@@ -68,17 +78,19 @@ func (w *writer) failLocked(m *member, why error) {
 		return
 	}
 	m.failed = true
+	m.dropAgain()
 	w.c.quarantine(m.id)
 	w.c.log.Warn("bookie failed", "ledger", w.id, "bookie", m.id, "error", why)
 	w.changeLocked(why)
 }
 
-// armLocked sets the timer that notices bookies which owe answers too long, unless it runs.
-func (w *writer) armLocked(after time.Duration) {
-	if w.armed || w.err != nil {
+// armLocked has tick called in a while, or earlier if it already was to be.
+func (w *writer) armLocked(now time.Time, after time.Duration) {
+	due := now.Add(after)
+	if w.err != nil || !w.due.IsZero() && !due.Before(w.due) {
 		return
 	}
-	w.armed = true
+	w.due = due
 	if w.timer == nil {
 		w.timer = time.AfterFunc(after, w.tick)
 	} else {
@@ -86,44 +98,36 @@ func (w *writer) armLocked(after time.Duration) {
 	}
 }
 
-// tick looks for bookies that hang, and for a bookie where the ensemble misses one.
+// tick looks for bookies that hang, tries those again whose queues were full, and looks for a bookie where the ensemble
+// misses one.
 func (w *writer) tick() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.armed = false
-	if w.err != nil {
-		return
-	}
+	w.due = time.Time{}
 	now := time.Now()
-	next := time.Duration(0)
-	soonest := func(d time.Duration) {
-		if next == 0 || d < next {
-			next = max(d, time.Millisecond)
-		}
-	}
 	missing := false
 	for _, m := range w.members {
-		if m.failed {
-			missing = true
-			continue
+		if w.err != nil {
+			return
 		}
-		if m.outstanding == 0 {
-			continue
-		}
-		left := w.c.o.AddTimeout - now.Sub(m.progress)
-		if left <= 0 {
+		switch left := w.c.o.AddTimeout - now.Sub(m.progress); {
+		case m.failed:
+		case m.outstanding == 0 && len(m.again) == 0:
+		case left <= 0 && m.outstanding > 0:
 			w.failLocked(m, bk.ErrTimeout)
-			missing = true
-			continue
+		case left <= 0:
+			w.failLocked(m, bk.ErrTooMany)
+		case m.outstanding == 0:
+			w.againLocked(m, againProbe)
+			w.armLocked(now, againPause)
+		default:
+			w.armLocked(now, left)
 		}
-		soonest(left)
+		missing = missing || m.failed
 	}
 	if missing {
 		w.changeLocked(errMissing)
-		soonest(w.c.o.Retry)
-	}
-	if next > 0 {
-		w.armLocked(next)
+		w.armLocked(now, w.c.o.Retry)
 	}
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
@@ -166,14 +167,14 @@ func (w *writer) replaceLocked(members []*member) {
 // goOnLocked decides what becomes of a ledger that misses bookies: it goes on with those it has when they can make the ack
 // quorum of every entry (Apache ends it; interop §11b), and is marked as under-replicated.
 func (w *writer) goOnLocked(why error) {
-	var alive quorum.Set
-	for _, m := range w.members {
-		if !m.failed {
-			alive = alive.With(m.index)
+	if !w.spareLocked(nil) {
+		var left []string
+		for _, m := range w.members {
+			if !m.failed {
+				left = append(left, m.id)
+			}
 		}
-	}
-	if !quorum.CanAck(alive, w.md.Quorum) {
-		w.breakLocked(fault.LedgerNotEnough.New("%d of %d bookies are left, none replaces the others: %w", alive.Len(), len(w.members), fmt.Errorf("%w: %w", bk.ErrNotEnough, why)))
+		w.breakLocked(fault.LedgerNotEnough.New("of %v only %v are left and none replaces the others: %w", idsOf(w.members), left, fmt.Errorf("%w: %w", bk.ErrNotEnough, why)))
 		return
 	}
 	for _, m := range w.members {
@@ -181,7 +182,7 @@ func (w *writer) goOnLocked(why error) {
 			w.c.marks.add(w.id, m.id)
 		}
 	}
-	w.armLocked(w.c.o.Retry)
+	w.armLocked(time.Now(), w.c.o.Retry)
 }
 
 // RolloverWanted implements bk.RolloverWanter: the ledger was made smaller than asked for, and there are bookies enough now.

@@ -15,7 +15,7 @@ type op struct {
 
 	length   int64 // the ledger's payload bytes up to this entry
 	head     []byte
-	body     bk.Buf // lent by the add; each connection retains it for itself
+	body     bk.Buf // retained until no bookie needs it any more: one that had no room gets it again
 	refs     int    // replicas that a bookie has not answered
 	inline   [3]replica
 	replicas int // of inline that are used
@@ -36,7 +36,7 @@ type replica struct {
 func (w *writer) newOp(a *bk.Add) *op {
 	o := w.c.ops.Get().(*op)
 	w.total += int64(a.Len())
-	o.w, o.add, o.body, o.length = w, a, a.Body, w.total
+	o.w, o.add, o.body, o.length = w, a, a.Body.Retain(), w.total
 	o.entry = w.window.Push()
 	a.Entry, a.Err = o.entry, nil
 	h := bkwire.Header{Ledger: w.id, Entry: o.entry, LAC: w.window.LAC(), Length: o.length}
@@ -69,7 +69,7 @@ func (o *op) send(m *member) {
 // completed takes the add off o, which is no longer pending.
 func (o *op) completed() *bk.Add {
 	a := o.add
-	o.add, o.body = nil, bk.Buf{}
+	o.add = nil
 	o.freeIfDone()
 	return a
 }
@@ -85,12 +85,13 @@ func (o *op) freeIfDone() {
 		return
 	}
 	c := o.w.c
+	o.body.Release()
 	for i := range o.inline[:o.replicas] {
 		r := &o.inline[i]
 		r.Head, r.Body, r.member = nil, bk.Buf{}, nil
 		r.Record.Head, r.Record.Body = nil, bk.Buf{}
 	}
-	o.w, o.next, o.head, o.replicas = nil, nil, nil, 0
+	o.w, o.next, o.head, o.body, o.replicas = nil, nil, nil, bk.Buf{}, 0
 	c.ops.Put(o)
 }
 

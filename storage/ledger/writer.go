@@ -49,7 +49,7 @@ type writer struct {
 	queued   bool // at the completer
 	telling  bool // the completer calls owners
 	timer    *time.Timer
-	armed    bool
+	due      time.Time // of the timer; zero: it does not run
 }
 
 // member is a bookie at a place of the ensemble. A bookie that takes its place is another member.
@@ -59,8 +59,10 @@ type member struct {
 	conn        BookieConn
 	failed      bool      // gets no adds; a replacement is looked for
 	outstanding int       // adds it has not answered
-	progress    time.Time // when it last answered, or began to owe answers
+	progress    time.Time // when it last took an add, or began to owe answers
 	batch       []*bk.BookieAdd
+	again       []*op // refused for want of room, in order; what comes waits behind
+	waiting     int64 // bytes of again
 }
 
 func idsOf(members []*member) []string {
@@ -112,7 +114,11 @@ func (w *writer) submitLocked(o *op) {
 	q := w.md.Quorum
 	i := quorum.First(o.entry, q)
 	for range q.Write {
-		if m := w.members[i]; !m.failed {
+		switch m := w.members[i]; {
+		case m.failed:
+		case len(m.again) > 0:
+			m.waitLocked(o)
+		default:
 			o.send(m)
 		}
 		if i++; i == q.Ensemble {
@@ -128,7 +134,7 @@ func (w *writer) flushLocked() {
 		if len(m.batch) == 0 {
 			continue
 		}
-		if m.outstanding == 0 {
+		if m.outstanding == 0 && len(m.again) == 0 {
 			m.progress = now
 		}
 		m.outstanding += len(m.batch)
@@ -136,7 +142,7 @@ func (w *writer) flushLocked() {
 		clear(m.batch)
 		m.batch = m.batch[:0]
 	}
-	w.armLocked(w.c.o.AddTimeout)
+	w.armLocked(now, w.c.o.AddTimeout)
 }
 
 // Read implements bk.Ledger.
@@ -169,6 +175,9 @@ func (w *writer) breakLocked(err error) {
 		a := w.pending.pop().completed()
 		a.Err = w.err
 		w.done.push(a)
+	}
+	for _, m := range w.members {
+		m.dropAgain()
 	}
 	w.tellLocked()
 }

@@ -127,6 +127,14 @@ func (s *MapStore) Entries(ledger int64) int {
 	return 0
 }
 
+// Has reports whether an entry is durable here.
+func (s *MapStore) Has(ledger, entry int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.ledgers[ledger]
+	return l != nil && l.entries[entry] != nil
+}
+
 // Fences is how many fence records were stored.
 func (s *MapStore) Fences() int {
 	s.mu.Lock()
@@ -155,7 +163,9 @@ func (s *MapStore) Crash(t testing.TB) *MapStore {
 		}
 		ledgers[id] = c
 	}
-	return newMapStore(t, ledgers)
+	next := newMapStore(t, ledgers)
+	next.Fail = s.Fail
+	return next
 }
 
 func (s *MapStore) commit() {
