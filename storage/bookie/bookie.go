@@ -29,6 +29,7 @@ type Bookie struct {
 	gone   fencedAndGone
 	closed bool
 
+	metrics     counters
 	wasReadOnly chan struct{} // told when an add met a read-only store
 	duty        []func()      // stops what join started, in reverse order
 }

@@ -120,11 +120,16 @@ func wantLast(t testing.TB, l *Local, ledger int64, flags bk.Flags, key [20]byte
 }
 
 func TestAddAndRead(t *testing.T) {
-	_, _, l := newBookie(t, Options{})
+	b, _, l := newBookie(t, Options{})
 	a := newAnswers(t)
 	for i := range int64(100) {
 		a.add(l, entry(7, 2*i), entry(7, 2*i+1), entry(8, i))
 	}
+	defer func() {
+		if m := b.Metrics(); m.Entries != 300 || m.QueueBytes != 0 || m.Ledgers != 2 || m.Connections != 1 {
+			t.Errorf("metrics %+v", m)
+		}
+	}()
 	for _, d := range a.wait() {
 		if d.Err != bk.OK {
 			t.Fatalf("entry %d:%d: %v", d.Ledger, d.Entry, d.Err)
@@ -409,6 +414,35 @@ func TestLimbo(t *testing.T) {
 		t.Fatalf("%d entries, %v", len(got), err)
 	}
 	got[0].Payload.Release()
+}
+
+// lossy is a store that lost a part of its log: what it does not know may have been here.
+type lossy struct{ Store }
+
+func (l lossy) Ledger(ledger int64) (bk.LedgerState, error) {
+	state, err := l.Store.Ledger(ledger)
+	state.Limbo = err != nil
+	return state, err
+}
+
+// TestLostLog: after a loss a bookie begins new ledgers; the middle of one that it does not know it leaves to others, unless
+// a recovery writes it.
+func TestLostLog(t *testing.T) {
+	b := New("b", lossy{storagetest.NewMapStore(t)}, Options{})
+	t.Cleanup(func() { b.Close() })
+	l := b.Local()
+	a := newAnswers(t)
+	a.add(l, entry(7, 0), entry(7, 1))
+	a.add(l, entry(8, 5))
+	a.add(l, recoveryEntry(9, 5))
+	a.wait()
+	codes := map[int64]bk.Code{}
+	for _, d := range a.done {
+		codes[d.Ledger*10+d.Entry] = d.Err
+	}
+	if codes[70] != bk.OK || codes[71] != bk.OK || codes[85] != bk.ErrLimbo || codes[95] != bk.OK {
+		t.Errorf("answers %v", codes)
+	}
 }
 
 func TestClose(t *testing.T) {

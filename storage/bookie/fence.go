@@ -78,6 +78,9 @@ func (d *fenceDone) RecordsDone(done []*bk.Record) {
 		x := r.Ctx.(*fencing)
 		x.f.err = r.Err
 		close(x.f.done)
+		if r.Err == bk.OK {
+			(*Bookie)(d).metrics.fences.Add(1)
+		}
 		(*Bookie)(d).letGo(x.st)
 	}
 }

@@ -181,7 +181,7 @@ func (b *Bookie) drop(ledger int64) {
 		b.gone.add(ledger, time.Now())
 		b.mu.Unlock()
 	}
-	st.hasKey, st.fence, st.limbo = false, nil, false
+	st.hasKey, st.fence, st.lost = false, nil, false
 	b.hold(st)
 	b.store.Append([]*bk.Record{{Kind: bk.RecordDelete, Ledger: ledger, Done: (*dropDone)(b), Ctx: st}})
 }
@@ -198,6 +198,8 @@ func (d *dropDone) RecordsDone(done []*bk.Record) {
 			st.loaded = false // what the store says holds
 			st.mu.Unlock()
 			b.log.Warn("ledger not dropped", "ledger", r.Ledger, "error", r.Err)
+		} else {
+			b.metrics.dropped.Add(1)
 		}
 		b.letGo(st)
 	}

@@ -66,6 +66,7 @@ func (l *Local) Add(adds []*bk.BookieAdd) {
 			continue
 		}
 		l.turned = append(l.turned, op)
+		l.b.metrics.refused.Add(1)
 	}
 	turned := len(l.turned) > 0
 	l.mu.Unlock()
@@ -108,9 +109,16 @@ func (l *Local) wake() {
 
 // answerLocked sets the answer of an add that was taken.
 func (l *Local) answerLocked(op *bk.BookieAdd, c bk.Code) {
+	size := int64(len(op.Head) + len(op.Body.B))
 	op.Err = c
-	l.bytes -= int64(len(op.Head) + len(op.Body.B))
+	l.bytes -= size
 	op.Body.Release()
+	if c == bk.OK {
+		l.b.metrics.entries.Add(1)
+		l.b.metrics.bytes.Add(size)
+	} else {
+		l.b.metrics.refused.Add(1)
+	}
 }
 
 // RecordsDone implements bk.RecordsDone: the store has answered for entries.

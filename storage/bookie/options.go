@@ -84,6 +84,15 @@ func Open(ctx context.Context, dir string, o Options) (*Bookie, error) {
 	return b, nil
 }
 
+// LogMetrics is a snapshot of the bookie's log; false when its store is another.
+func (b *Bookie) LogMetrics() (segment.Metrics, bool) {
+	log, ok := b.store.(*segment.Log)
+	if !ok {
+		return segment.Metrics{}, false
+	}
+	return log.Metrics(), true
+}
+
 // volume is the directory in which a bookie lives.
 type volume struct {
 	fs  vfs.FS

@@ -19,7 +19,7 @@ type ledgerState struct {
 	hasKey bool
 	key    [20]byte
 	fence  *fence // nil: not fenced
-	limbo  bool
+	lost   bool   // not known here, but what was known may have been lost
 }
 
 // fence is one fencing of a ledger: its record is on the way, durable, or failed.
@@ -43,9 +43,9 @@ func (st *ledgerState) load(s Store) error {
 	if err != nil && code(err) != bk.ErrNoLedger {
 		return err
 	}
+	st.lost = err != nil && state.Limbo
 	if err == nil {
 		st.hasKey = copy(st.key[:], state.MasterKey) == len(st.key)
-		st.limbo = state.Limbo
 		if state.Fenced {
 			st.fence = durableFence
 		}
@@ -59,8 +59,12 @@ func (st *ledgerState) admit(op *bk.BookieAdd) bk.Code {
 	switch {
 	case st.hasKey && st.key != op.MasterKey:
 		return bk.ErrUnauthorized
-	case st.fence != nil && op.Flags&bk.FlagRecoveryAdd == 0:
+	case op.Flags&bk.FlagRecoveryAdd != 0:
+		return bk.OK
+	case st.fence != nil:
 		return bk.ErrFenced
+	case st.lost && !st.hasKey && op.Entry > 0:
+		return bk.ErrLimbo // a ledger that did not begin here after the loss may have been fenced here before it
 	}
 	return bk.OK
 }

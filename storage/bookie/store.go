@@ -15,7 +15,7 @@ type Store interface {
 	Read(ledger, first, last int64, maxBytes int) ([]bk.Entry, error)
 	// LastEntry is the highest durable entry id of the ledger here. bk.ErrNoEntry when the ledger is known and empty.
 	LastEntry(ledger int64) (int64, error)
-	// Ledger is what durable records say of the ledger; bk.ErrNoLedger when nothing does.
+	// Ledger is what durable records say of the ledger; bk.ErrNoLedger when nothing does, with Limbo set when that proves nothing.
 	Ledger(ledger int64) (bk.LedgerState, error)
 	// Ledgers calls yield with each ledger that has records here and is not deleted, in no order, until it returns false.
 	Ledgers(yield func(ledger int64) bool)

@@ -80,6 +80,7 @@ func (w *writer) failLocked(m *member, why error) {
 	m.failed = true
 	m.dropAgain()
 	w.c.quarantine(m.id)
+	w.c.metrics.failures.Add(1)
 	w.c.log.Warn("bookie failed", "ledger", w.id, "bookie", m.id, "error", why)
 	w.changeLocked(why)
 }

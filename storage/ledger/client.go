@@ -27,6 +27,7 @@ type Client struct {
 	o       Options
 	log     *slog.Logger
 
+	metrics   counters
 	ids       ids
 	completer completer
 	marks     marks
@@ -94,6 +95,7 @@ func (c *Client) Create(ctx context.Context, o bk.CreateOptions) (bk.Ledger, err
 	if closed {
 		return nil, fmt.Errorf("create ledger: %w", bk.ErrClosed)
 	}
+	c.metrics.created.Add(1)
 	return w, nil
 }
 
@@ -136,6 +138,7 @@ func (c *Client) Open(ctx context.Context, id int64, recover bool) (bk.Ledger, e
 		if md, err = c.recover(ctx, id, md, version, digester); err != nil {
 			return nil, fmt.Errorf("recover ledger %d: %w", id, err)
 		}
+		c.metrics.recoveries.Add(1)
 	}
 	r := &reader{c: c, id: id, md: md, digester: digester, lac: bk.NoEntry}
 	if err := r.refresh(ctx); err != nil {

@@ -150,6 +150,7 @@ func (w *writer) persist(lac int64, current []string, members []*member) error {
 // replaceLocked puts the new members in place. What the former ones acknowledged of pending entries no longer counts, and
 // the new ones get all of it.
 func (w *writer) replaceLocked(members []*member) {
+	w.c.metrics.changes.Add(1)
 	for _, m := range members {
 		w.members[m.index] = m
 		if w.c.o.mutant != mutantKeepAcks {

@@ -94,6 +94,9 @@ func TestBookieDies(t *testing.T) {
 		if m := c.marks(w.ID()); m != nil {
 			t.Errorf("marked as lacking %v", m)
 		}
+		if m := l.Metrics(); m.Created != 1 || m.Failures != 2 || m.Changes != 2 || m.Writers != 0 {
+			t.Errorf("metrics %+v", m)
+		}
 	})
 }
 

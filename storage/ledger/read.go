@@ -33,9 +33,12 @@ func (c *Client) read(ctx context.Context, id int64, md *bkwire.Metadata, d *bkw
 	}
 	last = min(last, next-1)
 	var failed error
-	var room [quorum3]int
+	var room [usualWriteQuorum]int
 	var broken []string
-	for _, i := range c.readOrder(room[:0], id, first, md.Quorum, segment.Bookies) {
+	for n, i := range c.readOrder(room[:0], id, first, md.Quorum, segment.Bookies) {
+		if n == 1 {
+			c.metrics.fallbacks.Add(1)
+		}
 		bookie := segment.Bookies[i]
 		run := quorum.Run(i, first, md.Quorum, last-first+1)
 		entries, err := c.readReplica(ctx, bookie, d, bk.BookieRead{Ledger: id, First: first, Last: first + run - 1, MaxBytes: maxBytes})
@@ -62,8 +65,8 @@ func (c *Client) read(ctx context.Context, id int64, md *bkwire.Metadata, d *bkw
 	return nil, fmt.Errorf("ledger %d entry %d: %w", id, first, failed)
 }
 
-// quorum3 is the write quorum for which a read allocates nothing for its order.
-const quorum3 = 3
+// usualWriteQuorum is the write quorum up to which a read allocates nothing for its order.
+const usualWriteQuorum = 3
 
 func absent(err error) bool { return errors.Is(err, bk.ErrNoEntry) || errors.Is(err, bk.ErrNoLedger) }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -169,6 +170,9 @@ func (w *writer) breakLocked(err error) {
 		return
 	}
 	w.err = fmt.Errorf("ledger %d: %w", w.id, err)
+	if errors.Is(err, bk.ErrFenced) {
+		w.c.metrics.fenced.Add(1)
+	}
 	w.stop()
 	w.window.Fail()
 	for w.pending.first != nil {
