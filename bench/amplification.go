@@ -12,7 +12,7 @@ import (
 // measureWriteAmplification publishes with a consumer that acknowledges: once to fill the first files of the log, then again, counting what
 // the server made the kernel write.
 func measureWriteAmplification(ctx context.Context, b *bench) error {
-	s := shapes[0]
+	s := batched
 	server, err := b.start(ctx, "amplification")
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func measureCatchUp(ctx context.Context, b *bench) error {
 }
 
 func (b *bench) catchUpOne(ctx context.Context) error {
-	shape := shapes[0].Shape
+	shape := batched.Shape
 	entries := b.backlog() / shape.Bytes()
 	pages, err := floor.StartPages(b.path("pages"), shape, entries)
 	if err != nil {

@@ -21,7 +21,7 @@ func measureFunction(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range []shape{shapes[0], shapes[2]} {
+	for _, s := range []shape{batched, single} {
 		if err := b.function(ctx, s, module); err != nil {
 			return fmt.Errorf("%s: %w", s.Shape, err)
 		}

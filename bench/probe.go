@@ -54,7 +54,7 @@ func probePipeline(ctx context.Context, args []string) error {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
 	}
-	for _, s := range shapes {
+	for _, s := range []shape{batched, small, single} {
 		c, err := pipelineEnds(ctx, "", p.Addr, s.Shape)
 		if err != nil {
 			return err

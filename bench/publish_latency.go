@@ -10,7 +10,7 @@ import (
 
 // measurePublishLatency publishes 50 K x 1 KiB a second in entries of 50, one a millisecond, with a consumer at the tail.
 func measurePublishLatency(ctx context.Context, b *bench) error {
-	s := shapes[0]
+	s := batched
 	ps, err := b.startPublishers(ctx, s.Shape)
 	defer ps.close()
 	if err != nil {

@@ -8,15 +8,10 @@ import (
 	"github.com/strobemq/strobe/bench/report"
 )
 
-// measurePublishMax publishes each shape as fast as it is acknowledged, with a consumer at the tail, and counts the product's
+// measurePublishMax publishes a shape as fast as it is acknowledged, with a consumer at the tail, and counts the product's
 // allocations meanwhile.
-func measurePublishMax(ctx context.Context, b *bench) error {
-	for _, s := range shapes {
-		if err := b.publishMax(ctx, s); err != nil {
-			return fmt.Errorf("%s: %w", s.Shape, err)
-		}
-	}
-	return nil
+func measurePublishMax(s shape) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error { return b.publishMax(ctx, s) }
 }
 
 func (b *bench) publishMax(ctx context.Context, s shape) error {

@@ -22,13 +22,13 @@ type shape struct {
 	interval time.Duration // of the latency measurement; 0: none
 }
 
-// shapes are those of performance figures in the field: a client's batch of a millisecond at 50 K/s, small messages in large batches, messages one
-// by one. The windows are 13, 13 and 4 MB.
-var shapes = []shape{
-	{load.Shape{Messages: 50, Size: 1024}, 256, time.Millisecond},
-	{load.Shape{Messages: 1000, Size: 100}, 128, 0},
-	{load.Shape{Messages: 1, Size: 1024}, 4096, 0},
-}
+// The shapes of performance figures in the field: a client's batch of a millisecond at 50 K/s, small messages in large batches, messages
+// one by one. The windows are 13, 13 and 4 MB.
+var (
+	batched = shape{load.Shape{Messages: 50, Size: 1024}, 256, time.Millisecond}
+	small   = shape{load.Shape{Messages: 1000, Size: 100}, 128, 0}
+	single  = shape{load.Shape{Messages: 1, Size: 1024}, 4096, 0}
+)
 
 // ends are a producer and a consumer at the tail of what it publishes.
 type ends struct {

@@ -25,7 +25,6 @@ const maxFrame = 8 << 20
 type session struct {
 	nc   net.Conn
 	rest []byte // arrived and not looked at yet
-	next uint64
 }
 
 // dial connects to a broker at pulsar://host:port.

@@ -34,7 +34,7 @@ type journal struct {
 	mu             sync.Mutex
 	some, room     sync.Cond
 	buf, spare     []byte
-	ids, spareIDs  []uint64
+	ids            []uint64
 	to             acker
 	closed         bool
 	full           chan []uint64 // written and synced
