@@ -14,13 +14,14 @@ import (
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/meta"
 	"github.com/strobemq/strobe/storage/quorum"
 )
 
 var simSeeds = flag.Int("sim.seeds", 60, "how many histories TestSimulation plays")
 
-// sim is one random history in fake time: a writer, bookies that die, hang, lose power and come back, recoverers that
-// give up in the middle, and at last a judgement.
+// sim is one random history in fake time: a writer, bookies that die, hang, lose power, have no room and come back, a
+// metadata store whose answers get lost, recoverers that give up in the middle, and at last a judgement.
 type sim struct {
 	c   *cluster
 	rng *rand.Rand
@@ -132,6 +133,12 @@ func play(t *testing.T, seed uint64, m mutant, sm storeMutant) (wrong []string) 
 }
 
 func (s *sim) run() {
+	s.c.meta.onPut(func(key string, _ []byte) (bool, error) {
+		if !isLedger(key) || s.dice(8) > 0 {
+			return true, nil
+		}
+		return s.dice(2) == 0, meta.ErrUnknown
+	})
 	l := s.c.client(s.o)
 	created, err := l.Create(ctx, bk.CreateOptions{Quorum: s.q, Digest: bk.DigestCRC32C})
 	if err != nil {
