@@ -57,20 +57,6 @@ func ParseLedgerPath(key string) (id int64, ok bool) {
 // LongIDPath is the sequence from which long ledger ids with the given high-order bits take their low 32 bits.
 func LongIDPath(high int64) string { return fmt.Sprintf("%s/HOB-%010d/ID-", LongIDsPath, high) }
 
-// IsLedgerDir reports whether a child of Root leads to ledgers: it is all digits. The others (available, cookies, LAYOUT,
-// idgen …) are not.
-func IsLedgerDir(child string) bool {
-	if child == "" {
-		return false
-	}
-	for _, c := range child {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
-}
-
 // CookiePath is where the metadata keeps the cookie of a bookie.
 func CookiePath(bookie string) string { return CookiesPath + "/" + bookie }
 

@@ -488,7 +488,6 @@ func TestManyLedgers(t *testing.T) {
 func BenchmarkLocalAdd(b *testing.B) {
 	store := storagetest.NewMapStore(b)
 	store.Fail = func(*bk.Record) bk.Code { return bk.ErrTooMany } // nothing is kept
-	_ = store
 	bookie := New("b", store, Options{})
 	defer bookie.Close()
 	l := bookie.Local()

@@ -130,7 +130,7 @@ func TestWindowAgainstModel(t *testing.T) {
 				}
 				for i := confirmed; i < len(model); i++ {
 					for index := range q.Ensemble {
-						if w.Acked(first+int64(i), index) != model[i][index] {
+						if w.acks[w.at(i-confirmed)].Has(index) != model[i][index] {
 							t.Fatalf("entry %d, index %d: %v", i, index, !model[i][index])
 						}
 					}

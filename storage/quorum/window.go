@@ -52,12 +52,6 @@ func (w *Window) Ack(entry int64, index int) {
 	w.acks[at] = w.acks[at].With(index)
 }
 
-// Acked reports whether the bookie at an ensemble index has acknowledged a pending entry.
-func (w *Window) Acked(entry int64, index int) bool {
-	i := entry - w.first
-	return i >= 0 && i < int64(w.n) && w.acks[w.at(int(i))].Has(index)
-}
-
 // Forget takes back the acknowledgements of an ensemble index for all pending entries: another bookie is there now, which
 // has none of them.
 func (w *Window) Forget(index int) {
