@@ -38,13 +38,9 @@ const (
 // path is the key of the node.
 func (c *Cursor) path() string { return c.l.path() + "/" + EncodeName(c.name) }
 
-// dirtyLocked notes that the position moved.
+// dirtyLocked notes that the position has to be written.
 func (c *Cursor) dirtyLocked() {
 	c.store.dirty = c.durable
-	c.queueLocked()
-}
-
-func (c *Cursor) queueLocked() {
 	if c.store.dirty && !c.store.queued && !c.store.gone {
 		c.store.queued = true
 		c.l.m.flusher.add(c)
@@ -60,9 +56,6 @@ func (c *Cursor) flushQueued() {
 	defer cancel()
 	if err := c.Flush(ctx); err != nil && err != ErrFenced && err != ErrClosed {
 		c.l.logger().Warn("cursor position not written, trying again", "cursor", c.name, "err", err)
-		c.l.mu.Lock()
-		c.queueLocked()
-		c.l.mu.Unlock()
 	}
 }
 
@@ -82,7 +75,7 @@ func (c *Cursor) Flush(ctx context.Context) error {
 	}
 	if err := c.write(ctx, p); err != nil {
 		c.l.mu.Lock()
-		c.store.dirty = true
+		c.dirtyLocked() // the flusher tries again
 		c.l.mu.Unlock()
 		return err
 	}
@@ -196,34 +189,6 @@ func (c *Cursor) useWriter(w *cursorWriter) {
 	}
 }
 
-// park moves the position of a cursor that rests into the node, and gives its ledger up.
-func (c *Cursor) park() {
-	ctx, cancel := context.WithTimeout(c.l.m.ctx, metadataTimeout)
-	defer cancel()
-	if c.store.lock.lock(ctx) != nil {
-		return
-	}
-	defer c.store.lock.unlock()
-	w := c.store.writer
-	if w == nil || c.l.usable() != nil {
-		return
-	}
-	if !w.rested {
-		w.rested = true
-		return
-	}
-	c.l.mu.Lock()
-	p, dirty := c.positionLocked(), c.store.dirty
-	c.l.mu.Unlock()
-	if dirty || !c.small(&p, p.encode()) {
-		return
-	}
-	c.store.puts = 0
-	if err := c.writeNode(ctx, &p); err != nil && err != ErrFenced {
-		c.l.logger().Warn("resting cursor keeps its ledger", "cursor", c.name, "err", err)
-	}
-}
-
 // put writes the node. ledger is where the position lies, -1: in p. The ledger that the node named before is deleted.
 func (c *Cursor) put(ctx context.Context, ledger int64, p position) error {
 	c.l.mu.Lock()
@@ -278,66 +243,4 @@ func (c *Cursor) putProperties(ctx context.Context) error {
 		return c.put(ctx, c.store.refers, position{markDelete: p.markDelete, properties: p.properties})
 	}
 	return c.writeNode(ctx, &p)
-}
-
-// shut writes the cursor for the last time: into the node, so that the next open needs no ledger, or, with too many ranges for
-// that, into its ledger.
-func (c *Cursor) shut(ctx context.Context) error {
-	if err := c.store.lock.lock(ctx); err != nil {
-		return err
-	}
-	defer c.store.lock.unlock()
-	c.l.mu.Lock()
-	dirty, p := c.store.dirty, c.positionLocked()
-	c.store.gone, c.closed = true, true
-	c.l.mu.Unlock()
-	if c.store.writer == nil && !dirty {
-		return nil
-	}
-	encoded := p.encode()
-	if c.small(&p, encoded) {
-		return c.writeNode(ctx, &p)
-	}
-	if w := c.store.writer; w == nil || dirty && w.append(ctx, encoded) != nil {
-		if err := c.writeLedger(ctx, &p, encoded); err != nil {
-			return errors.Join(err, c.writeNode(ctx, &p))
-		}
-	}
-	w := c.store.writer
-	c.useWriter(nil)
-	return w.ledger.Close(ctx)
-}
-
-// abandon frees the cursor without writing.
-func (c *Cursor) abandon(ctx context.Context) {
-	if c.store.lock.lock(ctx) != nil {
-		return
-	}
-	defer c.store.lock.unlock()
-	c.l.mu.Lock()
-	c.store.gone, c.closed = true, true
-	c.l.mu.Unlock()
-	if w := c.store.writer; w != nil {
-		c.useWriter(nil)
-		_ = w.ledger.Close(ctx)
-	}
-}
-
-// remove deletes what the cursor stored.
-func (c *Cursor) remove(ctx context.Context) error {
-	if err := c.store.lock.lock(ctx); err != nil {
-		return err
-	}
-	defer c.store.lock.unlock()
-	if err := c.l.m.removeCursor(ctx, c.path()); err != nil {
-		return err
-	}
-	c.l.mu.Lock()
-	c.store.gone, c.closed = true, true
-	c.l.mu.Unlock()
-	if w := c.store.writer; w != nil {
-		c.useWriter(nil)
-		_ = w.ledger.Close(ctx)
-	}
-	return nil
 }
