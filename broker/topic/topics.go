@@ -245,13 +245,18 @@ func (r *Topics) shut(ctx context.Context, l *life, e event) error {
 	if e != remove {
 		return err
 	}
-	if l.name.Persistent {
-		if err := r.o.Managed.Delete(ctx, l.name.ManagedName()); err != nil && !errors.Is(err, managed.ErrNotFound) {
+	return r.erase(ctx, l.name)
+}
+
+// erase removes what is stored of a topic that is not open.
+func (r *Topics) erase(ctx context.Context, n Name) error {
+	if n.Persistent {
+		if err := r.o.Managed.Delete(ctx, n.ManagedName()); err != nil && !errors.Is(err, managed.ErrNotFound) {
 			return err
 		}
 	}
 	if r.o.Deleted != nil {
-		r.o.Deleted(l.name)
+		r.o.Deleted(n)
 	}
 	return nil
 }
@@ -274,11 +279,14 @@ func (r *Topics) fenced(t *Topic) {
 }
 
 // Delete removes the topic for good, with its entries, subscriptions and deduplication state. Refused while producers or consumers
-// are connected unless force, then they are disconnected. TOPIC_NOT_FOUND when there is none. When it fails halfway, the
-// topic is still there, with part of its entries, and can be deleted again.
+// are connected unless force, then they are disconnected; force also removes a topic that cannot be loaded. TOPIC_NOT_FOUND when there is none. When
+// it fails halfway, the topic is still there, with part of its entries, and can be deleted again.
 func (r *Topics) Delete(ctx context.Context, n Name, force bool) error {
 	t, err := r.Get(ctx, n, false)
 	if err != nil {
+		if f, ok := fault.Of(err); force && ok && f.Fault == fault.TopicLoad && ctx.Err() == nil {
+			return r.deleteUnloaded(ctx, n)
+		}
 		return err
 	}
 	if !force && t.inUse() {
@@ -291,6 +299,24 @@ func (r *Topics) Delete(ctx context.Context, n Name, force bool) error {
 		return nil
 	}
 	if err := r.finish(ctx, l, remove); err != nil {
+		return refusalOf(n, err)
+	}
+	return nil
+}
+
+// deleteUnloaded erases a topic in the place of a life, so that nobody loads it meanwhile.
+func (r *Topics) deleteUnloaded(ctx context.Context, n Name) error {
+	l := &life{name: n, ready: make(chan struct{}), ended: make(chan struct{}), err: managed.ErrNotFound}
+	r.mu.Lock()
+	if r.lives[n.String()] != nil || r.closed {
+		r.mu.Unlock()
+		return refuse(wire.ServiceNotReady, fault.TopicGoing, "%s is being loaded", n)
+	}
+	r.lives[n.String()] = l
+	r.mu.Unlock()
+	defer close(l.ready) // whoever waited finds it gone
+	defer r.end(l)
+	if err := r.erase(ctx, n); err != nil {
 		return refusalOf(n, err)
 	}
 	return nil

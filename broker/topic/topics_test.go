@@ -152,7 +152,33 @@ func TestLoadThatFails(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("%v hides the cause", err)
 	}
+	// An administrator may give it up.
+	refused(t, b.Delete(t.Context(), topic.Name(), false), wire.ServiceNotReady, fault.TopicLoad)
+	if err := b.Delete(t.Context(), topic.Name(), true); err != nil {
+		t.Error(err)
+	}
 	w.ledgers.Before = nil
+	_, err = b.Get(t.Context(), topic.Name(), false)
+	refused(t, err, wire.TopicNotFound, fault.TopicNotFound)
+}
+
+func TestLoadIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	b := w.broker(Settings{})
+	topic := b.get(t, "t")
+	if err := b.Unload(t.Context(), topic.Name()); err != nil {
+		t.Fatal(err)
+	}
+	fails := true
+	b.o.Settings = func(context.Context, Name) (Settings, error) {
+		if fails {
+			return Settings{}, errors.New("no metadata")
+		}
+		return Settings{}, nil
+	}
+	_, err := b.Get(t.Context(), topic.Name(), true)
+	refused(t, err, wire.ServiceNotReady, fault.TopicLoad)
+	fails = false
 	if _, err := b.Get(t.Context(), topic.Name(), false); err != nil {
 		t.Error(err)
 	}
