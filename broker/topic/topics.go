@@ -248,19 +248,6 @@ func (r *Topics) shut(ctx context.Context, l *life, e event) error {
 	return r.erase(ctx, l.name)
 }
 
-// erase removes what is stored of a topic that is not open.
-func (r *Topics) erase(ctx context.Context, n Name) error {
-	if n.Persistent {
-		if err := r.o.Managed.Delete(ctx, n.ManagedName()); err != nil && !errors.Is(err, managed.ErrNotFound) {
-			return err
-		}
-	}
-	if r.o.Deleted != nil {
-		r.o.Deleted(n)
-	}
-	return nil
-}
-
 // fenced gives up a topic that another owner has.
 func (r *Topics) fenced(t *Topic) {
 	t.fence()
@@ -276,84 +263,6 @@ func (r *Topics) fenced(t *Topic) {
 			_ = r.shut(ctx, l, unload) // there is nothing left to write
 		}
 	})
-}
-
-// Delete removes the topic for good, with its entries, subscriptions and deduplication state. Refused while producers or consumers
-// are connected unless force, then they are disconnected; force also removes a topic that cannot be loaded. TOPIC_NOT_FOUND when there is none. When
-// it fails halfway, the topic is still there, with part of its entries, and can be deleted again.
-func (r *Topics) Delete(ctx context.Context, n Name, force bool) error {
-	t, err := r.Get(ctx, n, false)
-	if err != nil {
-		if f, ok := fault.Of(err); force && ok && f.Fault == fault.TopicLoad && ctx.Err() == nil {
-			return r.deleteUnloaded(ctx, n)
-		}
-		return err
-	}
-	if !force && t.inUse() {
-		return refuse(wire.ConsumerBusy, fault.TopicInUse, "%s", n)
-	}
-	r.mu.Lock()
-	l := r.lives[n.String()]
-	r.mu.Unlock()
-	if l == nil {
-		return nil
-	}
-	if err := r.finish(ctx, l, remove); err != nil {
-		return refusalOf(n, err)
-	}
-	return nil
-}
-
-// deleteUnloaded erases a topic in the place of a life, so that nobody loads it meanwhile.
-func (r *Topics) deleteUnloaded(ctx context.Context, n Name) error {
-	l := &life{name: n, ready: make(chan struct{}), ended: make(chan struct{}), err: managed.ErrNotFound}
-	r.mu.Lock()
-	if r.lives[n.String()] != nil || r.closed {
-		r.mu.Unlock()
-		return refuse(wire.ServiceNotReady, fault.TopicGoing, "%s is being loaded", n)
-	}
-	r.lives[n.String()] = l
-	r.mu.Unlock()
-	defer close(l.ready) // whoever waited finds it gone
-	defer r.end(l)
-	if err := r.erase(ctx, n); err != nil {
-		return refusalOf(n, err)
-	}
-	return nil
-}
-
-// List names the topics of a namespace ("tenant/namespace") that exist, sorted: persistent ones that are stored, non-persistent ones
-// that are loaded.
-func (r *Topics) List(ctx context.Context, namespace string) ([]Name, error) {
-	encoded, err := r.o.Managed.List(ctx, namespace+"/persistent")
-	if err != nil {
-		return nil, err
-	}
-	var names []Name
-	for _, e := range encoded {
-		local, err := managed.DecodeName(e)
-		if err != nil {
-			continue // no topic of ours
-		}
-		if n, err := ParseName("persistent://" + namespace + "/" + local); err == nil {
-			names = append(names, n)
-		}
-	}
-	for _, t := range r.All() {
-		if !t.name.Persistent && t.name.FullNamespace() == namespace {
-			names = append(names, t.name)
-		}
-	}
-	slices.SortFunc(names, func(a, b Name) int { return strings.Compare(a.String(), b.String()) })
-	return names, nil
-}
-
-// Exists reports whether the topic exists: stored, or loaded if it is non-persistent.
-func (r *Topics) Exists(ctx context.Context, n Name) (bool, error) {
-	if r.Loaded(n) != nil || !n.Persistent {
-		return r.Loaded(n) != nil, nil
-	}
-	return r.o.Managed.Exists(ctx, n.ManagedName())
 }
 
 // Refresh asks Options.Settings again for a topic that is loaded. Retention and limits change at once. Switching deduplication unloads the
