@@ -18,7 +18,7 @@ func measureWriteAmplification(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer server.Close()
-	e, err := strobeEnds(ctx, server, s.Shape)
+	e, err := strobeEnds(ctx, server, s)
 	defer e.close()
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func (b *bench) catchUpOne(ctx context.Context) error {
 		return err
 	}
 	defer pages.Close()
-	server, err := b.withBacklog(ctx, shape, entries, "persistent://public/default/catchup")
+	server, _, err := b.withBacklog(ctx, shape, entries, "persistent://public/default/catchup")
 	if err != nil {
 		return err
 	}
@@ -63,27 +63,29 @@ const (
 )
 
 func (b *bench) catchUpMany(ctx context.Context) error {
-	shape := load.Shape{Messages: 1, Size: 1024}
+	shape := single.Shape
 	topics := make([]string, manyTopics)
 	for i := range topics {
 		topics[i] = fmt.Sprintf("persistent://public/default/many-%d", i)
 	}
 	each := b.backlog() / shape.Bytes() / len(topics)
-	server, err := b.withBacklog(ctx, shape, each, topics...)
+	server, profiles, err := b.withBacklog(ctx, shape, each, topics...)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
 	drains := 0
-	r, err := b.alternate(ctx, contender{strobe, func(ctx context.Context) (sample, error) {
+	ours := func(ctx context.Context) (sample, error) {
 		drains++
 		return drain(ctx, server, fmt.Sprint("drain-", drains), shape, each, topics...)
-	}})
+	}
+	r, err := b.alternate(ctx, contender{strobe, ours})
 	if err != nil {
 		return err
 	}
-	b.add(r.row(report.Row{What: "catch-up of 1 GiB in entries, 1000 topics, " + shape.String(), Goal: report.AtLeast(manyGoal)}, strobe, "", "entries"))
-	return nil
+	row := r.row(report.Row{What: "catch-up of 1 GiB in entries, 1000 topics, " + shape.String(), Goal: report.AtLeast(manyGoal)}, strobe, "", "entries")
+	b.add(row)
+	return b.profileLow(ctx, row, profiles.Server, ours)
 }
 
 func (b *bench) backlog() int {
@@ -94,10 +96,14 @@ func (b *bench) backlog() int {
 }
 
 // withBacklog starts a server whose topics hold so many entries each, which a subscription keeps.
-func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, topics ...string) (*product.Server, error) {
-	server, err := b.start(ctx, "backlog")
+func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, topics ...string) (*product.Server, product.Profiles, error) {
+	o, profiles, err := b.server("backlog")
 	if err != nil {
-		return nil, err
+		return nil, profiles, err
+	}
+	server, err := product.Start(ctx, o)
+	if err != nil {
+		return nil, profiles, err
 	}
 	keep, err := load.NewConsumer(ctx, server.Pulsar, load.Subscription{Name: "keep", Earliest: true}, topics...)
 	if err == nil {
@@ -108,9 +114,9 @@ func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, 
 	}
 	if err != nil {
 		server.Close()
-		return nil, err
+		return nil, profiles, err
 	}
-	return server, nil
+	return server, profiles, nil
 }
 
 // drain reads topics from their start with a new subscription. The clock starts when the broker is permitted to send.

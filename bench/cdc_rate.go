@@ -55,7 +55,8 @@ func measureCDCRate(ctx context.Context, b *bench) error {
 		})}
 	}
 	ours := func(ctx context.Context) (sample, error) { return c.drain(ctx, uint64(rows)) }
-	r, err := b.alternate(ctx, contender{strobe, nth(ours)},
+	again := nth(ours)
+	r, err := b.alternate(ctx, contender{strobe, again},
 		plain(library, "library", func(w floor.WAL, ctx context.Context) (floor.Rows, error) { return w.Library(ctx, rows, nil) }),
 		plain(raw, "raw", func(w floor.WAL, ctx context.Context) (floor.Rows, error) { return w.Raw(ctx, rows) }))
 	if err != nil {
@@ -68,13 +69,8 @@ func measureCDCRate(ctx context.Context, b *bench) error {
 	row := r.row(report.Row{What: fmt.Sprintf("Postgres rows to topic and consumer, 200 B, transactions of %d", cdcTransaction), Of: "F7 (" + best + ")",
 		Goal: report.AtLeast(0.4)}, strobe, best, "rows")
 	b.add(row)
-	if row.Verdict() != report.BelowHalf && !b.always {
-		return nil
-	}
-	return b.profile(ctx, row.What+" (the child process)", c.profiles.Host, b.shorter(sliceTime), func(ctx context.Context) error {
-		_, err := nth(ours)(ctx)
-		return err
-	})
+	row.What += " (the child process)"
+	return b.profileLow(ctx, row, c.profiles.Host, again)
 }
 
 // drain starts the source, waits for so many rows at the consumer and stops it. The rate is that after the first rows.

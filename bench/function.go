@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 
 	"github.com/strobemq/strobe/bench/load"
 	"github.com/strobemq/strobe/bench/product"
@@ -42,16 +39,16 @@ func (b *bench) function(ctx context.Context, s shape, module string) error {
 	if _, err := server.Run(ctx, "functions", "create", "--name", "echo", "--wasm", module, "--inputs", "strobe-in", "--output", "strobe-out"); err != nil {
 		return err
 	}
-	stop, err := b.startForwarder(ctx, server)
+	other, err := startProbe(ctx, "forward", "-url", server.Pulsar, "-from", forwarder+"-in", "-to", forwarder+"-out")
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer other.close()
 	var list []contender
 	var ours func(context.Context) (sample, error)
 	for _, name := range []string{strobe, forwarder} {
 		const namespace = "persistent://public/default/"
-		c, err := load.NewConsumer(ctx, server.Pulsar, load.Subscription{Name: "bench", Permits: uint32(4096 * s.Messages)}, namespace+name+"-out")
+		c, err := load.NewConsumer(ctx, server.Pulsar, load.Subscription{Name: "bench", Permits: s.permits()}, namespace+name+"-out")
 		if err != nil {
 			return err
 		}
@@ -76,41 +73,6 @@ func (b *bench) function(ctx context.Context, s shape, module string) error {
 	}
 	row := r.row(report.Row{What: "identity function, topic to topic, " + s.Shape.String(), Of: forwarder, Goal: report.AtLeast(0.35)}, strobe, forwarder, "rate")
 	b.add(row)
-	if row.Verdict() != report.BelowHalf && !b.always {
-		return nil
-	}
-	return b.profile(ctx, row.What+" (the child process)", profiles.Host, b.shorter(sliceTime), func(ctx context.Context) error {
-		_, err := ours(ctx)
-		return err
-	})
-}
-
-// startForwarder runs the forwarder in a process of its own, as functions are.
-func (b *bench) startForwarder(ctx context.Context, server *product.Server) (stop func(), err error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, program, "probe", "forward", "-url", server.Pulsar, "-from", forwarder+"-in", "-to", forwarder+"-out")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop = func() {
-		in.Close()
-		_ = cmd.Wait() // it was told to end
-	}
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		stop()
-		return nil, fmt.Errorf("the forwarder did not start: %w", err)
-	}
-	return stop, nil
+	row.What += " (the child process)"
+	return b.profileLow(ctx, row, profiles.Host, ours)
 }

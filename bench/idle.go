@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/strobemq/strobe/bench/load"
 	"github.com/strobemq/strobe/bench/machine"
 	"github.com/strobemq/strobe/bench/report"
 )
@@ -37,7 +36,7 @@ func measureIdle(ctx context.Context, b *bench) error {
 	}
 	used = machine.CPU(s.PID) - used
 
-	e, err := strobeEnds(ctx, s, load.Shape{Messages: 1, Size: 1024})
+	e, err := strobeEnds(ctx, s, single)
 	defer e.close()
 	if err == nil {
 		err = e.producer.Fill(ctx, 1000, 10_000)

@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&b.strobe, "strobe", "bin/strobe", "the strobe binary")
 	f.StringVar(&b.dir, "dir", ".cache/bench", "directory for data; it must lie on the disk that is to be measured")
 	f.BoolVar(&b.quick, "quick", false, "a quarter of the time, for trying things out")
-	f.DurationVar(&b.gate.Left, "wait", 2*time.Minute, "how long to wait in all for others on this machine to be quiet")
+	f.DurationVar(&b.gate.Left, "wait", time.Minute, "how long to wait in all for others on this machine to be quiet")
 	f.BoolVar(&b.always, "profile", false, "profile everything, not only what is below half of its goal")
 	f.IntVar(&b.amplify, "amplify", 2, "GiB to publish for the write amplification, after as much that is not measured")
 	f.Func("set", "configuration of the servers that are measured, key=value; may be repeated", func(s string) error {

@@ -3,29 +3,34 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/strobemq/strobe/bench/floor"
 	"github.com/strobemq/strobe/bench/floor/pipeline"
 	"github.com/strobemq/strobe/bench/load"
 )
 
-// probes are the floors that can run alone.
+// probes are the floors; each can run alone.
 var probes = map[string]func(context.Context, []string) error{
 	"pipeline": probePipeline,
+	"pages":    probePages,
+	"guest":    probeGuest,
+	"wal":      probeWAL,
 	"forward":  probeForward,
 }
 
 func probe(ctx context.Context, args []string) error {
 	if len(args) == 0 || probes[args[0]] == nil {
-		return errors.New("bench probe NAME; names are pipeline, forward")
+		return fmt.Errorf("bench probe NAME; names are %s", strings.Join(slices.Sorted(maps.Keys(probes)), ", "))
 	}
 	return probes[args[0]](ctx, args[1:])
 }
@@ -55,68 +60,118 @@ func probePipeline(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, s := range []shape{batched, small, single} {
-		c, err := pipelineEnds(ctx, "", p.Addr, s.Shape)
+		e, err := pipelineEnds(ctx, "", p.Addr, s.Shape)
+		if err == nil {
+			err = printEnds(ctx, e, s, *d)
+		}
+		e.close()
 		if err != nil {
 			return err
 		}
-		if s.interval > 0 {
-			answers, err := c.producer.Open(ctx, s.interval, *d)
-			if err != nil {
-				return err
-			}
-			l := load.Summarize(answers)
-			fmt.Printf("%-22s each %v: p50 %v p99 %v p99.9 %v, 250 ms windows: p99 median %v best %v\n", s.Shape, s.interval, l.P50, l.P99, l.P999, l.WindowMedian, l.WindowBest)
-		}
-		r, err := c.producer.Closed(ctx, s.window, *d)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%-22s at most: %.0f messages/s\n", s.Shape, r.Messages)
-		c.close()
 	}
 	return nil
 }
 
-// pipelineProcess is F3 in a process of its own.
-type pipelineProcess struct {
-	addr string
-	cmd  *exec.Cmd
-	in   io.Closer
+// printEnds measures and prints one shape.
+func printEnds(ctx context.Context, e *ends, s shape, d time.Duration) error {
+	if s.interval > 0 {
+		answers, err := e.producer.Open(ctx, s.interval, d)
+		if err != nil {
+			return err
+		}
+		l := load.Summarize(answers)
+		fmt.Printf("%-22s each %v: p50 %v p99 %v p99.9 %v, 250 ms windows: p99 median %v best %v\n", s.Shape, s.interval, l.P50, l.P99, l.P999, l.WindowMedian, l.WindowBest)
+	}
+	r, err := e.producer.Closed(ctx, s.window, d)
+	if err == nil {
+		fmt.Printf("%-22s at most: %.0f messages/s\n", s.Shape, r.Messages)
+	}
+	return err
 }
 
-func (b *bench) startPipeline(ctx context.Context, direct bool) (*pipelineProcess, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
+// probePages runs F8.
+func probePages(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("pages", flag.ContinueOnError)
+	dir := f.String("dir", ".cache/bench", "directory of the file")
+	if err := f.Parse(args); err != nil {
+		return err
 	}
-	args := []string{"probe", "pipeline", "-serve", "-dir", b.path("pipeline")}
-	if direct {
-		args = append(args, "-direct")
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
+		return err
 	}
-	p := &pipelineProcess{cmd: exec.CommandContext(ctx, program, args...)}
-	p.cmd.Stderr = os.Stderr
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
+	for _, s := range []load.Shape{batched.Shape, single.Shape} {
+		entries := backlog / s.Bytes()
+		p, err := floor.StartPages(filepath.Join(*dir, "pages"), s, entries)
+		if err != nil {
+			return err
+		}
+		for range 3 {
+			got, begun, err := p.Drain(ctx, s, entries)
+			if err != nil {
+				p.Close()
+				return err
+			}
+			rate := rateOf(got, got.Last.Sub(begun))
+			fmt.Printf("%-22s %.0f MB/s, %.0f entries/s\n", s, rate["bytes"]/1e6, rate["entries"])
+		}
+		p.Close()
 	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		p.close()
-		return nil, fmt.Errorf("the pipeline did not start: %w", err)
-	}
-	p.addr = strings.TrimSpace(line)
-	return p, nil
+	return nil
 }
 
-func (p *pipelineProcess) close() {
-	p.in.Close()
-	_ = p.cmd.Wait() // it was told to end
+// probeGuest runs F6.
+func probeGuest(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("guest", flag.ContinueOnError)
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir}
+	module, err := b.buildRaw(ctx)
+	if err != nil {
+		return err
+	}
+	g, err := floor.NewRawGuest(ctx, module)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	for _, size := range []int{100, 1024} {
+		s, err := b.callRaw(ctx, g, size).slice(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%d x %d B a call: %.1f ns a message\n", wasmRecords, size, s["ns"])
+	}
+	return nil
+}
+
+// probeWAL runs F7 on a slot of the caller's.
+func probeWAL(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("wal", flag.ContinueOnError)
+	var w floor.WAL
+	f.StringVar(&w.DSN, "dsn", "", "of the database")
+	f.StringVar(&w.Slot, "slot", "", "a replication slot of pgoutput; it is not moved")
+	f.StringVar(&w.Publication, "publication", "", "with the table in it")
+	rows := f.Int("rows", 100_000, "inserts to read")
+	naps := f.Bool("raw", false, "read the bytes themselves, with naps, instead of using pglogrepl")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	read := func() (floor.Rows, error) { return w.Library(ctx, *rows, nil) }
+	if *naps {
+		read = func() (floor.Rows, error) { return w.Raw(ctx, *rows) }
+	}
+	got, err := read()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d rows, %.0f rows/s after the first\n", got.Count, got.Rate())
+	return nil
 }
 
 // probeForward forwards until its standard input ends.
@@ -135,4 +190,42 @@ func probeForward(ctx context.Context, args []string) error {
 		cancel()
 	}()
 	return load.Forward(ctx, *url, *from, *to, func() { fmt.Println("ready") })
+}
+
+// probeProcess is a probe in a process of its own, which ends when its standard input does.
+type probeProcess struct {
+	said string // its first line
+	cmd  *exec.Cmd
+	in   io.Closer
+}
+
+// startProbe starts one and waits for its first line.
+func startProbe(ctx context.Context, args ...string) (*probeProcess, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &probeProcess{cmd: exec.CommandContext(ctx, program, append([]string{"probe"}, args...)...)}
+	p.cmd.Stderr = os.Stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if p.said, err = bufio.NewReader(out).ReadString('\n'); err != nil {
+		p.close()
+		return nil, fmt.Errorf("the probe %s did not start: %w", args[0], err)
+	}
+	p.said = strings.TrimSpace(p.said)
+	return p, nil
+}
+
+func (p *probeProcess) close() {
+	p.in.Close()
+	_ = p.cmd.Wait() // it was told to end
 }

@@ -6,9 +6,9 @@ import (
 	"os"
 	"runtime/pprof"
 	"strings"
-	"time"
 
 	"github.com/strobemq/strobe/bench/product"
+	"github.com/strobemq/strobe/bench/report"
 )
 
 // profiled is where the processor went while something was measured that came out far below its goal.
@@ -18,15 +18,27 @@ type profiled struct {
 	leaf []product.Spent // by function that ran
 }
 
-// profile runs work once more under a processor profile of the process at addr; addr empty: of this one.
-func (b *bench) profile(ctx context.Context, what, addr string, d time.Duration, work func(context.Context) error) error {
+// profileLow gives the product one more slice, under a processor profile of the process at addr (empty: this one), if a row came out below half of
+// its goal.
+func (b *bench) profileLow(ctx context.Context, row report.Row, addr string, slice func(context.Context) (sample, error)) error {
+	if row.Verdict() != report.BelowHalf && !b.always {
+		return nil
+	}
+	return b.profile(ctx, row.What, addr, func(ctx context.Context) error {
+		_, err := slice(ctx)
+		return err
+	})
+}
+
+func (b *bench) profile(ctx context.Context, what, addr string, work func(context.Context) error) error {
+	fmt.Fprintf(os.Stderr, "  profile of %s\n", what)
 	file := b.path("profile")
 	var err error
 	if addr == "" {
 		err = profileSelf(ctx, file, work)
 	} else {
 		done := make(chan error, 1)
-		go func() { done <- product.CPU(ctx, addr, file, d) }()
+		go func() { done <- product.CPU(ctx, addr, file, b.shorter(sliceTime)) }()
 		err = firstOf(work(ctx), <-done)
 	}
 	if err != nil {

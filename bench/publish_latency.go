@@ -11,7 +11,7 @@ import (
 // measurePublishLatency publishes 50 K x 1 KiB a second in entries of 50, one a millisecond, with a consumer at the tail.
 func measurePublishLatency(ctx context.Context, b *bench) error {
 	s := batched
-	ps, err := b.startPublishers(ctx, s.Shape)
+	ps, err := b.startPublishers(ctx, s)
 	defer ps.close()
 	if err != nil {
 		return err
@@ -28,7 +28,7 @@ func measurePublishLatency(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	low := false
+	var worst report.Row
 	b.publishP50 = r.median(strobe, "p50")
 	for _, m := range []struct {
 		what, figure string
@@ -41,8 +41,10 @@ func measurePublishLatency(ctx context.Context, b *bench) error {
 			}
 			row = r.row(row, strobe, floor, m.figure)
 			b.add(row)
-			low = low || row.Verdict() == report.BelowHalf
+			if row.Verdict() == report.BelowHalf {
+				worst = row
+			}
 		}
 	}
-	return b.profilePublish(ctx, ps, "publish latency", low, slice)
+	return b.profileLow(ctx, worst, ps.profiles.Server, ps.ours(slice))
 }

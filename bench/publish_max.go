@@ -15,7 +15,7 @@ func measurePublishMax(s shape) func(context.Context, *bench) error {
 }
 
 func (b *bench) publishMax(ctx context.Context, s shape) error {
-	ps, err := b.startPublishers(ctx, s.Shape)
+	ps, err := b.startPublishers(ctx, s)
 	defer ps.close()
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (b *bench) publishMax(ctx context.Context, s shape) error {
 	b.add(row)
 	b.add(r.row(report.Row{What: what, Of: tcp}, strobe, tcp, "rate"))
 	b.add(r.row(report.Row{What: fmt.Sprintf("allocations for an entry published and delivered, %s", s.Shape), Unit: report.Plain, Goal: report.AtMost(2)}, strobe, "", "allocations"))
-	return b.profilePublish(ctx, ps, what, row.Verdict() == report.BelowHalf, slice)
+	return b.profileLow(ctx, row, ps.profiles.Server, ps.ours(slice))
 }
 
 // allocations starts counting a server's allocations; the function it returns says how many there were since, without those of asking.

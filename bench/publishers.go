@@ -65,14 +65,14 @@ func pipelineEnds(ctx context.Context, name, addr string, s load.Shape) (e *ends
 	return e, err
 }
 
-func strobeEnds(ctx context.Context, server *product.Server, s load.Shape) (e *ends, err error) {
+func strobeEnds(ctx context.Context, server *product.Server, s shape) (e *ends, err error) {
 	const topic = "persistent://public/default/bench"
-	e = &ends{name: strobe, shape: s}
-	sub := load.Subscription{Name: "bench", Messages: s.Messages, Permits: uint32(1024 * s.Messages)}
+	e = &ends{name: strobe, shape: s.Shape}
+	sub := load.Subscription{Name: "bench", Messages: s.Messages, Permits: s.permits()}
 	if e.consumer, err = load.NewConsumer(ctx, server.Pulsar, sub, topic); err != nil {
 		return e, err
 	}
-	e.producer, err = load.NewProducer(ctx, server.Pulsar, topic, s)
+	e.producer, err = load.NewProducer(ctx, server.Pulsar, topic, s.Shape)
 	return e, err
 }
 
@@ -84,8 +84,11 @@ type publishers struct {
 	closers  []func()
 }
 
+// permits is how far the broker may deliver ahead: more than can be on its way, so that nobody waits for the generator.
+func (s shape) permits() uint32 { return uint32(4 * s.window * s.Messages) }
+
 // startPublishers starts them all; close them in any case.
-func (b *bench) startPublishers(ctx context.Context, s load.Shape) (*publishers, error) {
+func (b *bench) startPublishers(ctx context.Context, s shape) (*publishers, error) {
 	p := &publishers{}
 	o, profiles, err := b.server("publish")
 	if err != nil {
@@ -105,16 +108,25 @@ func (b *bench) startPublishers(ctx context.Context, s load.Shape) (*publishers,
 		return p, err
 	}
 	for _, name := range []string{direct, tcp} {
-		f, err := b.startPipeline(ctx, name == direct)
+		args := []string{"pipeline", "-serve", "-dir", b.path("pipeline")}
+		if name == direct {
+			args = append(args, "-direct")
+		}
+		f, err := startProbe(ctx, args...)
 		if err != nil {
 			return p, err
 		}
 		p.closers = append(p.closers, f.close)
-		if err := add(pipelineEnds(ctx, name, f.addr, s)); err != nil {
+		if err := add(pipelineEnds(ctx, name, f.said, s.Shape)); err != nil {
 			return p, err
 		}
 	}
 	return p, nil
+}
+
+// ours is the product's slice.
+func (p *publishers) ours(slice func(context.Context, *ends) (sample, error)) func(context.Context) (sample, error) {
+	return func(ctx context.Context) (sample, error) { return slice(ctx, p.all[0]) }
 }
 
 // contenders have a slice each.
@@ -130,15 +142,4 @@ func (p *publishers) close() {
 	for i := len(p.closers) - 1; i >= 0; i-- {
 		p.closers[i]()
 	}
-}
-
-// profilePublish gives the product one more slice under a profile if what it did was low.
-func (b *bench) profilePublish(ctx context.Context, p *publishers, what string, low bool, slice func(context.Context, *ends) (sample, error)) error {
-	if !low && !b.always {
-		return nil
-	}
-	return b.profile(ctx, what, p.profiles.Server, b.shorter(sliceTime), func(ctx context.Context) error {
-		_, err := slice(ctx, p.all[0])
-		return err
-	})
 }

@@ -33,7 +33,7 @@ type rounds struct {
 
 const (
 	wantRounds = 4
-	maxRounds  = 7
+	maxRounds  = 6
 )
 
 // alternate lets the contenders have a slice each, then again in the opposite order (A B B A), until each has had enough quiet slices, or the
@@ -140,4 +140,4 @@ func (r *rounds) row(row report.Row, product, floor, figure string) report.Row {
 }
 
 // sliceTime is how long one slice of a rate or a latency takes.
-const sliceTime = 3 * time.Second
+const sliceTime = 2500 * time.Millisecond

@@ -15,7 +15,10 @@ import (
 	"github.com/strobemq/strobe/runtime/wasm"
 )
 
-// measureWasm calls the echo function through runtime/wasm and a guest that copies through wazero alone, with 100 records a call.
+// wasmRecords is how many messages one call has.
+const wasmRecords = 100
+
+// measureWasm calls the echo function through runtime/wasm and a guest that copies through wazero alone, with wasmRecords messages a call.
 func measureWasm(ctx context.Context, b *bench) error {
 	path, err := b.buildEcho(ctx)
 	if err != nil {
@@ -40,50 +43,50 @@ func measureWasm(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer processor.Close()
-	const records = 100
 	for _, size := range []int{100, 1024} {
 		one := load.Payload(size)
-		in := make([]connectors.Record, records)
-		bytes := make([][]byte, records)
+		in := make([]connectors.Record, wasmRecords)
 		for i := range in {
 			in[i] = connectors.Record{Topic: "persistent://public/default/in", Payload: one, ID: connectors.MessageID{Ledger: 1, Entry: int64(i), Batch: -1, Partition: -1}}
-			bytes[i] = one
 		}
-		ours := b.caller(strobe, records, func() error {
+		ours := b.caller(strobe, func() error {
 			out, _, err := processor.Process(ctx, in)
-			if err == nil && len(out) != records {
-				err = fmt.Errorf("%d outputs of %d records", len(out), records)
+			if err == nil && len(out) != wasmRecords {
+				err = fmt.Errorf("%d outputs of %d records", len(out), wasmRecords)
 			}
 			return err
 		})
-		r, err := b.alternate(ctx, ours,
-			b.caller("F6", records, func() error {
-				out, err := guest.Call(ctx, bytes)
-				if err == nil && len(out) != records*(4+size) {
-					err = fmt.Errorf("%d bytes of output", len(out))
-				}
-				return err
-			}))
+		r, err := b.alternate(ctx, ours, b.callRaw(ctx, guest, size))
 		if err != nil {
 			return err
 		}
 		row := r.row(report.Row{What: fmt.Sprintf("WASM calls in messages, %d B, 100 a call", size), Of: "F6", Goal: report.AtLeast(0.8)}, strobe, "F6", "messages")
 		b.add(row)
 		b.add(r.row(report.Row{What: fmt.Sprintf("WASM time for a message of %d B, 100 a call", size), Unit: report.Nanoseconds, Of: "F6"}, strobe, "F6", "ns"))
-		if row.Verdict() == report.BelowHalf || b.always {
-			if err := b.profile(ctx, row.What, "", 0, func(ctx context.Context) error {
-				_, err := ours.slice(ctx)
-				return err
-			}); err != nil {
-				return err
-			}
+		if err := b.profileLow(ctx, row, "", ours.slice); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// caller is a contender that calls do over and over; each call has so many messages.
-func (b *bench) caller(name string, messages int, do func() error) contender {
+// callRaw is the contender F6 with messages of a size.
+func (b *bench) callRaw(ctx context.Context, guest *floor.RawGuest, size int) contender {
+	in := make([][]byte, wasmRecords)
+	for i := range in {
+		in[i] = load.Payload(size)
+	}
+	return b.caller("F6", func() error {
+		out, err := guest.Call(ctx, in)
+		if err == nil && len(out) != wasmRecords*(4+size) {
+			err = fmt.Errorf("%d bytes of output", len(out))
+		}
+		return err
+	})
+}
+
+// caller is a contender that calls do over and over; each call has wasmRecords messages.
+func (b *bench) caller(name string, do func() error) contender {
 	return contender{name, func(context.Context) (sample, error) {
 		calls := 0
 		begin := time.Now()
@@ -94,7 +97,7 @@ func (b *bench) caller(name string, messages int, do func() error) contender {
 				}
 			}
 		}
-		each := time.Since(begin).Seconds() / float64(calls*messages)
+		each := time.Since(begin).Seconds() / float64(calls*wasmRecords)
 		return sample{"messages": 1 / each, "ns": each * 1e9}, nil
 	}}
 }
