@@ -51,7 +51,7 @@ func (b *bench) catchUpOne(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.add(r.row(report.Row{What: "catch-up of 1 GiB in bytes, one topic, " + shape.String(), Unit: report.BytesPerSecond, Of: "F8", Goal: report.AtLeast(0.4)}, strobe, "F8", "bytes"))
+	b.add(r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB, one topic, %s", b.backlog()>>20, shape), Unit: report.BytesPerSecond, Of: "F8", Goal: report.AtLeast(0.4)}, strobe, "F8", "bytes"))
 	return nil
 }
 
@@ -83,7 +83,7 @@ func (b *bench) catchUpMany(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	row := r.row(report.Row{What: "catch-up of 1 GiB in entries, 1000 topics, " + shape.String(), Goal: report.AtLeast(manyGoal)}, strobe, "", "entries")
+	row := r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB in entries, %d topics, %s", b.backlog()>>20, manyTopics, shape), Goal: report.AtLeast(manyGoal)}, strobe, "", "entries")
 	b.add(row)
 	return b.profileLow(ctx, row, profiles.Server, ours)
 }
