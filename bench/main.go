@@ -48,14 +48,15 @@ type measurement struct {
 
 // bench is one run.
 type bench struct {
-	strobe string
-	dir    string // for everything on disk
-	quick  bool
-	set    []string // configuration of the servers, key=value
-	gate   machine.Gate
-	rows   []report.Row
-	slices int // measured
-	noisy  int // of those
+	strobe  string
+	against string // another strobe binary, a contender in the publish measurements; empty: none
+	dir     string // for everything on disk
+	quick   bool
+	set     []string // configuration of the servers, key=value
+	gate    machine.Gate
+	rows    []report.Row
+	slices  int // measured
+	noisy   int // of those
 
 	publishP50 float64 // of the product, in seconds; 0: not measured
 	profiles   []profiled
@@ -80,6 +81,7 @@ func run(ctx context.Context, args []string) error {
 	b := &bench{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&b.strobe, "strobe", "bin/strobe", "the strobe binary")
+	f.StringVar(&b.against, "against", "", "another strobe binary that takes part in the publish measurements, to compare a change")
 	f.StringVar(&b.dir, "dir", ".cache/bench", "directory for data; it must lie on the disk that is to be measured")
 	f.BoolVar(&b.quick, "quick", false, "a quarter of the time, for trying things out")
 	f.DurationVar(&b.gate.Left, "wait", time.Minute, "how long to wait in all for others on this machine to be quiet")

@@ -60,7 +60,7 @@ func probePipeline(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, s := range []shape{batched, small, single} {
-		e, err := pipelineEnds(ctx, "", p.Addr, s.Shape)
+		e, err := pipelineEnds(ctx, p.Addr, s.Shape)
 		if err == nil {
 			err = printEnds(ctx, e, s, *d)
 		}

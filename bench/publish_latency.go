@@ -34,7 +34,7 @@ func measurePublishLatency(ctx context.Context, b *bench) error {
 		what, figure string
 		goal         float64
 	}{{"p50", "p50", 1.3}, {"p99, median 250 ms window", "window", 1.5}, {"p99, best window", "best", 0}, {"p99, overall", "p99", 0}} {
-		for _, floor := range []string{direct, tcp} {
+		for _, floor := range b.beside() {
 			row := report.Row{What: fmt.Sprintf("publish %s, 50 K x 1 KiB a second", m.what), Unit: report.Seconds, Of: floor}
 			if floor == direct && m.goal > 0 {
 				row.Goal = report.AtMost(m.goal)

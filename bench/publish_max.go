@@ -46,7 +46,9 @@ func (b *bench) publishMax(ctx context.Context, s shape) error {
 	what := fmt.Sprintf("publish maximum, %s", s.Shape)
 	row := r.row(report.Row{What: what, Of: direct, Goal: report.AtLeast(0.7)}, strobe, direct, "rate")
 	b.add(row)
-	b.add(r.row(report.Row{What: what, Of: tcp}, strobe, tcp, "rate"))
+	for _, name := range b.beside()[1:] {
+		b.add(r.row(report.Row{What: what, Of: name}, strobe, name, "rate"))
+	}
 	b.add(r.row(report.Row{What: fmt.Sprintf("allocations for an entry published and delivered, %s", s.Shape), Unit: report.Plain, Goal: report.AtMost(2)}, strobe, "", "allocations"))
 	return b.profileLow(ctx, row, ps.profiles.Server, ps.ours(slice))
 }

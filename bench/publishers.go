@@ -11,6 +11,7 @@ import (
 // Names of contenders, as they stand in the table.
 const (
 	strobe = "strobe"
+	other  = "the other strobe"
 	tcp    = "F3"
 	direct = "F3 -direct"
 )
@@ -56,8 +57,8 @@ func (e *ends) close() {
 	}
 }
 
-func pipelineEnds(ctx context.Context, name, addr string, s load.Shape) (e *ends, err error) {
-	e = &ends{name: name, shape: s}
+func pipelineEnds(ctx context.Context, addr string, s load.Shape) (e *ends, err error) {
+	e = &ends{shape: s}
 	if e.consumer, err = load.NewPipelineConsumer(ctx, addr, s); err != nil {
 		return e, err
 	}
@@ -67,7 +68,7 @@ func pipelineEnds(ctx context.Context, name, addr string, s load.Shape) (e *ends
 
 func strobeEnds(ctx context.Context, server *product.Server, s shape) (e *ends, err error) {
 	const topic = "persistent://public/default/bench"
-	e = &ends{name: strobe, shape: s.Shape}
+	e = &ends{shape: s.Shape}
 	sub := load.Subscription{Name: "bench", Messages: s.Messages, Permits: s.permits()}
 	if e.consumer, err = load.NewConsumer(ctx, server.Pulsar, sub, topic); err != nil {
 		return e, err
@@ -87,6 +88,22 @@ type publishers struct {
 // permits is how far the broker may deliver ahead: more than can be on its way, so that nobody waits for the generator.
 func (s shape) permits() uint32 { return uint32(4 * s.window * s.Messages) }
 
+// floors are the forms of F3, that of the goal first; with another strobe, that is what counts and the second form stays away.
+func (b *bench) floors() []string {
+	if b.against != "" {
+		return []string{direct}
+	}
+	return []string{direct, tcp}
+}
+
+// beside is what a row of the product stands beside.
+func (b *bench) beside() []string {
+	if b.against != "" {
+		return append(b.floors(), other)
+	}
+	return b.floors()
+}
+
 // startPublishers starts them all; close them in any case.
 func (b *bench) startPublishers(ctx context.Context, s shape) (*publishers, error) {
 	p := &publishers{}
@@ -95,19 +112,30 @@ func (b *bench) startPublishers(ctx context.Context, s shape) (*publishers, erro
 		return p, err
 	}
 	p.profiles = profiles
-	if p.server, err = product.Start(ctx, o); err != nil {
-		return p, err
-	}
-	p.closers = append(p.closers, func() { p.server.Close() })
-	add := func(e *ends, err error) error {
+	add := func(name string, e *ends, err error) error {
+		e.name = name
 		p.closers = append(p.closers, e.close)
 		p.all = append(p.all, e)
 		return err
 	}
-	if err := add(strobeEnds(ctx, p.server, s)); err != nil {
+	server := func(name string, o product.Options) (*product.Server, error) {
+		server, err := product.Start(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		p.closers = append(p.closers, func() { server.Close() })
+		e, err := strobeEnds(ctx, server, s)
+		return server, add(name, e, err)
+	}
+	if p.server, err = server(strobe, o); err != nil {
 		return p, err
 	}
-	for _, name := range []string{direct, tcp} {
+	if b.against != "" {
+		if _, err := server(other, product.Options{Binary: b.against, Dir: b.path("against"), Set: b.set}); err != nil {
+			return p, err
+		}
+	}
+	for _, name := range b.floors() {
 		args := []string{"pipeline", "-serve", "-dir", b.path("pipeline")}
 		if name == direct {
 			args = append(args, "-direct")
@@ -117,7 +145,8 @@ func (b *bench) startPublishers(ctx context.Context, s shape) (*publishers, erro
 			return p, err
 		}
 		p.closers = append(p.closers, f.close)
-		if err := add(pipelineEnds(ctx, name, f.said, s.Shape)); err != nil {
+		e, err := pipelineEnds(ctx, f.said, s.Shape)
+		if err := add(name, e, err); err != nil {
 			return p, err
 		}
 	}

@@ -183,14 +183,18 @@ func (l *Log) describe(id int64) string {
 	var b strings.Builder
 	s, err := l.sealed(id)
 	fmt.Fprintf(&b, "table: %+v %v\n", s, err)
+	l.reg.mu.RLock()
+	defer l.reg.mu.RUnlock()
 	for g := range l.reg.sealed {
 		fmt.Fprintf(&b, "sealed %d\n", g)
 	}
 	for _, a := range l.reg.open {
 		fmt.Fprintf(&b, "open %d: ", a.generation)
+		a.index.mu.RLock()
 		if s := a.index.ledgers[id]; s != nil {
 			fmt.Fprintf(&b, "%d entries %d..%d, control %+v", s.count, s.first, s.last, s.control)
 		}
+		a.index.mu.RUnlock()
 		fmt.Fprintln(&b)
 	}
 	return b.String()
