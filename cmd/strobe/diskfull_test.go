@@ -13,9 +13,12 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 )
 
-// TestFullDiskIsRefusedAndRecoveredFrom fills a real file system of its own. Publishing is refused with a reason while the disk is full, what
+// TestStockClientFullDiskIsRefusedAndRecoveredFrom fills a real file system of its own. Publishing is refused with a reason while the disk is full, what
 // was acknowledged is there, and once space is freed publishing goes on without a restart.
-func TestFullDiskIsRefusedAndRecoveredFrom(t *testing.T) {
+func TestStockClientFullDiskIsRefusedAndRecoveredFrom(t *testing.T) {
+	if raceEnabled {
+		t.Skip(racingClient)
+	}
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("a file system of its own needs the right to mount: %v %s", err, bytes.TrimSpace(out))

@@ -108,13 +108,15 @@ func stockClient(t *testing.T, url string) pulsar.Client {
 // kills is how often TestReceiptsHoldThroughKills kills the process.
 const kills = 20
 
+// racingClient says why a test is skipped: pulsar-client-go v0.21.0 races with itself when a producer reconnects (it sets the producer's
+// name while a send encodes it).
+const racingClient = "reconnecting producers of the stock client race with themselves; make test runs this without the detector"
+
 // TestReceiptsHoldThroughKills publishes with the stock client, batched and one by one, while the process is killed again and again. What
 // the client holds a receipt for must be there; on the topic with deduplication nothing may be there twice.
-//
-// pulsar-client-go v0.21.0 races with itself when a producer reconnects (it sets the producer's name while a send encodes it).
 func TestReceiptsHoldThroughKills(t *testing.T) {
 	if raceEnabled {
-		t.Skip("reconnecting producers of the stock client race with themselves; make test runs this without the detector")
+		t.Skip(racingClient)
 	}
 	for _, bookies := range []string{"1", "3"} {
 		t.Run("bookies="+bookies, func(t *testing.T) { receiptsHold(t, bookies, kills/2) })

@@ -142,7 +142,10 @@ func TestSlowStartIsNotDoubled(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if n := len(l.starts); n != 1 || l.get("t/n/f/0") == nil {
+		l.mu.Lock()
+		n := len(l.starts)
+		l.mu.Unlock()
+		if n != 1 || l.get("t/n/f/0") == nil {
 			t.Errorf("%d starts, running: %v", n, l.keys())
 		}
 	})

@@ -67,7 +67,10 @@ func openJournal(path string) (*journal, error) {
 	j.writer.Go(j.write)
 	j.teller.Go(func() {
 		for ids := range j.full {
-			j.to.durable(ids)
+			j.mu.Lock()
+			to := j.to
+			j.mu.Unlock()
+			to.durable(ids)
 			j.free <- ids
 		}
 	})
