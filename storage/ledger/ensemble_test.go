@@ -83,6 +83,7 @@ func TestBookieDies(t *testing.T) {
 			t.Errorf("segments %v", segments(md))
 		}
 		wantAll(t, w, all)
+		synctest.Wait() // the third replicas are there: who reads a closed ledger takes what is not for a lack
 		if err := w.Close(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -109,10 +110,14 @@ func TestChangeInPlace(t *testing.T) {
 		w := mustCreate(t, c.client(Options{}), all3)
 		a := storagetest.NewAdder(t, w)
 		added(t, w, a, texts("entry", 0, 2)...)
+		c.kill("bookie-d")
+		c.register("bookie-d", true) // the first choice of a replacement, and no good
 		c.kill("bookie-a")
-		c.kill("bookie-b")
-		c.kill("bookie-d") // the first choice of a replacement
+		c.hang("bookie-b")
 		a.Submit(texts("entry", 2, 4)...)
+		synctest.Wait()
+		wantSegments(t, c.metadata(w.ID()), "0:abc", "2:ebc")
+		c.kill("bookie-b")
 		if acked, err := a.Wait(); err != nil || acked != 3 {
 			t.Fatalf("%d, %v", acked, err)
 		}

@@ -25,8 +25,9 @@ func checkRange(ledger, first, last, lac int64) error {
 
 // read returns confirmed entries from the first replica that has first: as many up to last as that bookie holds in a row
 // and maxBytes allows (counted as stored, header included). A replica that has the entry damaged, or lacks it, is reported
-// for repair when another one has it.
-func (c *Client) read(ctx context.Context, id int64, md *bkwire.Metadata, d *bkwire.Digester, first, last int64, maxBytes int) ([]bk.Entry, error) {
+// for repair when another one has it; not so one that lacks it and is among late, the bookies to which confirmed entries may
+// still be on their way: a confirmed entry is on its ack quorum, and the others have it when their queues let it in.
+func (c *Client) read(ctx context.Context, id int64, md *bkwire.Metadata, d *bkwire.Digester, late []string, first, last int64, maxBytes int) ([]bk.Entry, error) {
 	segment, next, ok := md.SegmentOf(first)
 	if !ok {
 		return nil, fmt.Errorf("ledger %d entry %d: no segment: %w", id, first, bk.ErrNoEntry)
@@ -51,7 +52,7 @@ func (c *Client) read(ctx context.Context, id int64, md *bkwire.Metadata, d *bkw
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(err, bk.ErrDigest) || errors.Is(err, bk.ErrIO) || absent(err) {
+		if errors.Is(err, bk.ErrDigest) || errors.Is(err, bk.ErrIO) || absent(err) && !slices.Contains(late, bookie) {
 			broken = append(broken, bookie)
 		}
 		if failed == nil || absent(failed) {

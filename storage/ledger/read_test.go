@@ -45,6 +45,36 @@ func TestReadFallsBack(t *testing.T) {
 	})
 }
 
+// TestLateIsNotLacking: an entry is confirmed and read while the third bookie has not written it. Nobody reports that bookie for
+// repair until it has said that it has the entry, and lacks it all the same.
+func TestLateIsNotLacking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		l, other := c.client(Options{AddTimeout: time.Hour}), c.client(Options{})
+		w := mustCreate(t, l, triple)
+		a := storagetest.NewAdder(t, w)
+		all := texts("entry", 0, 4)
+		slow := c.peer("bookie-a").store // the first to be asked
+		slow.Hold()
+		added(t, w, a, all[:3]...)
+		added(t, w, a, all[3]) // tells that those before it are confirmed
+		wantAll(t, w, all)
+		wantAll(t, mustOpen(t, other, w.ID(), false), all[:3])
+		synctest.Wait()
+		if m := c.marks(w.ID()); m != nil || l.Metrics().Fallbacks == 0 || other.Metrics().Fallbacks == 0 {
+			t.Errorf("reported for repair: %v after %d and %d fallbacks", m, l.Metrics().Fallbacks, other.Metrics().Fallbacks)
+		}
+		slow.Unhold()
+		synctest.Wait()
+		slow.Lose(w.ID(), bk.NoEntry, false)
+		wantAll(t, w, all)
+		synctest.Wait()
+		if m := c.marks(w.ID()); !slices.Equal(m, []string{"bookie-a"}) {
+			t.Errorf("reported for repair: %v, want the one that lost its entries", m)
+		}
+	})
+}
+
 // TestReadStopsBeforeDamage: what precedes a damaged entry is returned from the replica that was asked; the next read gets the
 // damaged one elsewhere.
 func TestReadStopsBeforeDamage(t *testing.T) {

@@ -84,7 +84,11 @@ func (r *reader) Read(ctx context.Context, first, last int64, maxBytes int) ([]b
 	if err := checkRange(r.id, first, last, lac); err != nil {
 		return nil, err
 	}
-	return r.c.read(ctx, r.id, md, &r.digester, first, min(last, lac), maxBytes)
+	var late []string
+	if md.State != bkwire.Closed {
+		late = md.LastSegment().Bookies // only its writer knows what they have not got yet
+	}
+	return r.c.read(ctx, r.id, md, &r.digester, late, first, min(last, lac), maxBytes)
 }
 
 // LastConfirmed implements bk.Ledger.

@@ -148,13 +148,24 @@ func (w *writer) flushLocked() {
 
 // Read implements bk.Ledger.
 func (w *writer) Read(ctx context.Context, first, last int64, maxBytes int) ([]bk.Entry, error) {
+	var room [usualWriteQuorum]string
 	w.mu.Lock()
-	md, lac := w.md, w.lac
+	md, lac, late := w.md, w.lac, w.lateLocked(room[:0])
 	w.mu.Unlock()
 	if err := checkRange(w.id, first, last, lac); err != nil {
 		return nil, err
 	}
-	return w.c.read(ctx, w.id, md, &w.digester, first, min(last, lac), maxBytes)
+	return w.c.read(ctx, w.id, md, &w.digester, late, first, min(last, lac), maxBytes)
+}
+
+// lateLocked appends the bookies that have not answered everything they were sent, or are to be sent more.
+func (w *writer) lateLocked(dst []string) []string {
+	for _, m := range w.members {
+		if !m.failed && (m.outstanding > 0 || len(m.again) > 0) {
+			dst = append(dst, m.id)
+		}
+	}
+	return dst
 }
 
 // LastConfirmed implements bk.Ledger.
