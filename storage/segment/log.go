@@ -72,7 +72,7 @@ func Open(dir string, o Options) (*Log, error) {
 	l.internal.cond.L = &l.internal.mu
 	l.reg.sealed = map[uint64]*segment{}
 	l.table.fs, l.table.dir, l.table.log = l.fs, filepath.Join(dir, "table"), o.Log
-	l.table.onFull, l.table.onDead = l.dropBallast, l.tableFailed
+	l.table.onFull, l.table.onDead, l.table.dead = l.tableFull, l.tableFailed, make(chan struct{})
 	if err := l.acquire(); err != nil {
 		return nil, err
 	}
@@ -80,6 +80,7 @@ func Open(dir string, o Options) (*Log, error) {
 		l.release()
 		return nil, asFault(err)
 	}
+	l.table.live.Store(true)
 	l.goroutines.Add(3)
 	go func() {
 		defer l.goroutines.Done()

@@ -191,5 +191,9 @@ func (k *keeper) openTable() error {
 	if err := l.fs.MkdirAll(l.table.dir); err != nil {
 		return err
 	}
-	return l.table.open(l.id)
+	err := l.table.open(l.id)
+	if err != nil && !noSpace(err) {
+		l.tableFailed(err)
+	}
+	return err
 }

@@ -74,6 +74,10 @@ func (k *keeper) space() error {
 	if free < half/2 {
 		l.dropBallast()
 	}
+	if l.table.trouble() != nil {
+		l.table.retry() // whatever the free space is said to be: without the table nothing is sealed
+		return nil
+	}
 	l.reg.mu.RLock()
 	recycled := len(l.reg.pool) > 0
 	l.reg.mu.RUnlock()
@@ -107,20 +111,32 @@ func (k *keeper) makeBallast(size int64) error {
 	return err
 }
 
-// dropBallast gives the reserve up.
-func (l *Log) dropBallast() {
-	if err := l.fs.Remove(l.ballastFile()); err == nil {
+// dropBallast gives the reserve up, and reports whether there was one.
+func (l *Log) dropBallast() bool {
+	err := l.fs.Remove(l.ballastFile())
+	l.ballast.Store(false)
+	if err == nil {
 		l.o.Log.Warn("disk reserve given up", "dir", l.dir)
 	}
-	l.ballast.Store(false)
+	return err == nil
 }
 
-// tableRoom is how much free space a change of the table wants to find: Pebble tries for ever when there is none.
+// tableFull makes room for the table, and if there is nothing to give up leaves what room comes to it.
+func (l *Log) tableFull(err error) {
+	if !l.dropBallast() {
+		l.diskFull(err)
+	}
+}
+
+// tableRoom is how much free space a change of the table wants to find.
 const tableRoom = 1 << 20
 
 // roomForTable makes sure that the table can be flushed, if need be with the reserve.
 func (k *keeper) roomForTable() error {
 	l := k.log
+	if err := l.table.trouble(); err != nil {
+		return err
+	}
 	room := min(tableRoom, l.o.ReserveBytes/8)
 	free, err := l.fs.Free(l.dir)
 	if err != nil || free >= room {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,7 +14,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/strobemq/strobe/storage/vfs"
-	"github.com/strobemq/strobe/storage/vfs/pebblefs"
 )
 
 // table keeps what sealed segments hold and what is known of ledgers in Pebble, without a log of its own: what a power cut takes
@@ -26,9 +24,11 @@ type table struct {
 	fs     vfs.FS
 	dir    string
 	log    *slog.Logger
-	onFull func()          // the disk is full and Pebble tries again and again
-	onDead func(err error) // Pebble gave up
+	onFull func(err error) // there is no space for the table; called again as long as that is so
+	onDead func(err error) // the table cannot be written any more
 	broken atomic.Bool     // Pebble gave up; nothing more is asked of it
+	dead   chan struct{}   // closed with broken
+	live   atomic.Bool     // the start is over: damage in a file of the table is no more a reason to rebuild it
 
 	// version grows before and after every change. Before, because who did not find in the open segments what is about to leave
 	// the table must see that it may have missed it; after, because what was read meanwhile must not be kept.
@@ -36,7 +36,13 @@ type table struct {
 
 	mu     sync.RWMutex
 	db     *pebble.DB // nil: there is no table yet
+	disk   *tableDisk // what db writes through
 	closed bool
+
+	// The keeper's, see table_flush.go.
+	flushing <-chan struct{} // a flush that was begun and not seen to end
+	backlog  int             // bytes of changes that no flush has covered
+	begun    int             // of these, what the one that was begun covers
 }
 
 const tableFormat = 1
@@ -45,6 +51,7 @@ var (
 	errTableBroken  = errors.New("table is not usable")
 	errTableVersion = errors.New("unknown table version")
 	errTableForeign = errors.New("table of another log")
+	errTableFull    = fmt.Errorf("table waits for space: %w", syscall.ENOSPC)
 )
 
 func (t *table) exists() bool {
@@ -54,68 +61,6 @@ func (t *table) exists() bool {
 	}
 	names, err := t.fs.List(t.dir)
 	return err == nil && len(names) > 0
-}
-
-// open opens the table, or makes it for log id.
-func (t *table) open(id logID) error {
-	cache := pebble.NewCache(1 << 20)
-	defer cache.Unref()
-	o := &pebble.Options{
-		FS: pebblefs.New(t.fs), DisableWAL: true, Cache: cache, MemTableSize: 1 << 20, MemTableStopWritesThreshold: 4,
-		MaxOpenFiles: 64, FormatMajorVersion: pebble.FormatNewest, Logger: tableLogger{t},
-	}
-	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
-		if noSpace(err) {
-			t.onFull()
-		}
-		t.log.Warn("table", "err", err)
-	}}
-	db, err := openPebble(t.dir, o)
-	if err != nil {
-		return err
-	}
-	version, err := checkVersion(db, id)
-	if err == nil && version == nil {
-		err = db.Set([]byte{keyVersion}, append(binary.BigEndian.AppendUint16(nil, tableFormat), id[:]...), pebble.NoSync)
-	}
-	if err != nil {
-		db.Close()
-		return err
-	}
-	t.mu.Lock()
-	t.db = db
-	t.mu.Unlock()
-	return nil
-}
-
-// openPebble opens a database on a goroutine of its own: Pebble may end it (see tableLogger).
-func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
-	err = errTableBroken
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		db, err = pebble.Open(dir, o)
-	}()
-	<-done
-	return db, err
-}
-
-func checkVersion(db *pebble.DB, id logID) ([]byte, error) {
-	v, closer, err := db.Get([]byte{keyVersion})
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	if len(v) < 2 || binary.BigEndian.Uint16(v) != tableFormat {
-		return nil, errTableVersion
-	}
-	if string(v[2:]) != string(id[:]) {
-		return nil, errTableForeign
-	}
-	return append([]byte{}, v...), nil
 }
 
 // use calls fn with the database, which stays open meanwhile; nil when there is no table.
@@ -251,85 +196,10 @@ func (t *table) ledger(ledger int64) (ledgerRow, bool, error) {
 	return r, err == nil, err
 }
 
-// change applies one atomic change, which is durable after the next flush.
-func (t *table) change(fill func(b *pebble.Batch) error) error {
-	return t.use(func(db *pebble.DB) error {
-		if db == nil {
-			return errTableBroken
-		}
-		b := db.NewBatch()
-		defer b.Close()
-		if err := fill(b); err != nil {
-			return err
-		}
-		t.version.Add(1)
-		defer t.version.Add(1)
-		return b.Commit(pebble.NoSync)
-	})
-}
-
-// flush makes every change so far durable.
-func (t *table) flush() error {
-	return t.use(func(db *pebble.DB) error {
-		if db == nil {
-			return nil
-		}
-		return db.Flush()
-	})
-}
-
 // badTable reports whether a table that answers err has to be rebuilt: its bytes make no sense, or files lack. An error of the
 // operating system says nothing about the bytes.
 func badTable(err error) bool {
 	var sys *fs.PathError
 	var number syscall.Errno
 	return errors.Is(err, fs.ErrNotExist) || !errors.As(err, &sys) && !errors.As(err, &number) && !errors.Is(err, errTableBroken)
-}
-
-// discard removes a table that cannot be used, so that one can be rebuilt.
-func (t *table) discard() error {
-	t.mu.Lock()
-	if t.db != nil {
-		_ = t.db.Close()
-		t.db = nil
-	}
-	t.mu.Unlock()
-	names, err := t.fs.List(t.dir)
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		if err := t.fs.Remove(filepath.Join(t.dir, n)); err != nil {
-			return err
-		}
-	}
-	return t.fs.SyncDir(t.dir)
-}
-
-func (t *table) close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	if t.db == nil || t.broken.Load() {
-		return nil
-	}
-	db := t.db
-	t.db = nil
-	return db.Close()
-}
-
-// tableLogger passes Pebble's errors on. Pebble expects Fatalf not to return: the goroutine ends, and the table is not used any more.
-type tableLogger struct{ t *table }
-
-func (tableLogger) Infof(string, ...any) {}
-
-func (l tableLogger) Errorf(format string, args ...any) {
-	l.t.log.Warn("table", "err", fmt.Sprintf(format, args...))
-}
-
-func (l tableLogger) Fatalf(format string, args ...any) {
-	if !l.t.broken.Swap(true) {
-		l.t.onDead(fmt.Errorf(format, args...))
-	}
-	runtime.Goexit()
 }
