@@ -5,10 +5,12 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 
 	"github.com/strobemq/strobe/connectors"
+	"github.com/strobemq/strobe/runtime/wasm/fuel"
 )
 
 func benchRecords(n, size int) []connectors.Record {
@@ -22,15 +24,19 @@ func benchRecords(n, size int) []connectors.Record {
 
 // BenchmarkRaw is the floor: the runtime alone, called with nothing to do.
 func BenchmarkRaw(b *testing.B) {
-	for name, config := range map[string]wazero.RuntimeConfig{
-		"plain":   wazero.NewRuntimeConfig(),
-		"guarded": guard{}.config(wazero.NewRuntimeConfig()),
-	} {
+	guarded, err := fuel.Inject(good().bytes())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, module := range map[string][]byte{"plain": good().bytes(), "guarded": guarded} {
 		b.Run(name, func(b *testing.B) {
-			ctx := b.Context()
-			r := wazero.NewRuntimeWithConfig(ctx, config)
+			ctx := &watch{b.Context(), time.Now().Add(time.Hour)}
+			r := wazero.NewRuntime(ctx)
 			defer r.Close(ctx)
-			m, err := r.Instantiate(ctx, good().bytes())
+			if err := installYield(ctx, r); err != nil {
+				b.Fatal(err)
+			}
+			m, err := r.Instantiate(ctx, module)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -12,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/runtime/wasm/fuel"
 )
 
 // EngineOptions configure an Engine.
@@ -55,13 +57,22 @@ type program struct {
 }
 
 // compile compiles a module that looks like one. A cache on disk that cannot be used is thrown away and made anew.
-func (e *Engine) compile(ctx context.Context, module []byte, g guard) (*program, error) {
+func (e *Engine) compile(ctx context.Context, module []byte) (*program, error) {
 	hash := Hash(module)
+	module, err := fuel.Inject(module)
+	switch {
+	case errors.Is(err, fuel.ErrTables):
+		return nil, fault.FunctionMemoryMinimum.New("%w", err)
+	case errors.Is(err, fuel.ErrImport):
+		return nil, fault.FunctionImports.New("%w", err)
+	case err != nil:
+		return nil, fault.FunctionDamaged.New("%w", err)
+	}
 	cache, err := e.acquire(hash)
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.compileWith(ctx, cache, module, g)
+	p, err := e.compileWith(ctx, cache, module)
 	if err == nil {
 		p.release = func() { e.release(hash, cache) }
 		return p, nil
@@ -70,7 +81,7 @@ func (e *Engine) compile(ctx context.Context, module []byte, g guard) (*program,
 		// Damage in the cache looks like damage in the module; only compiling without the cache can tell.
 		_ = os.RemoveAll(e.dir(hash))
 		fresh := &sharedCache{CompilationCache: wazero.NewCompilationCache()}
-		if p, err = e.compileWith(ctx, fresh, module, g); err == nil {
+		if p, err = e.compileWith(ctx, fresh, module); err == nil {
 			e.release(hash, cache)
 			p.release = func() { _ = fresh.Close(context.Background()) }
 			return p, nil
@@ -84,8 +95,8 @@ func (e *Engine) compile(ctx context.Context, module []byte, g guard) (*program,
 	return nil, fault.FunctionDamaged.New("%w", err)
 }
 
-func (e *Engine) compileWith(ctx context.Context, cache *sharedCache, module []byte, g guard) (*program, error) {
-	config := g.config(wazero.NewRuntimeConfig()).WithCompilationCache(cache.CompilationCache).WithDebugInfoEnabled(false)
+func (e *Engine) compileWith(ctx context.Context, cache *sharedCache, module []byte) (*program, error) {
+	config := wazero.NewRuntimeConfig().WithCompilationCache(cache.CompilationCache).WithDebugInfoEnabled(false)
 	p := &program{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
 	cache.compile.Lock()
 	defer cache.compile.Unlock()

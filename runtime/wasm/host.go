@@ -30,6 +30,9 @@ func (h *host) install(ctx context.Context, r wazero.Runtime) error {
 	if _, err := b.Instantiate(ctx); err != nil {
 		return err
 	}
+	if err := installYield(ctx, r); err != nil {
+		return err
+	}
 	return h.installWASI(ctx, r)
 }
 

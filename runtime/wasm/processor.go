@@ -73,7 +73,7 @@ func (e *Engine) New(ctx context.Context, module []byte, o Options) (*Processor,
 	if err := checkHeader(module); err != nil {
 		return nil, err
 	}
-	program, err := e.compile(ctx, module, guard{deadline: o.Deadline})
+	program, err := e.compile(ctx, module)
 	if err != nil {
 		return nil, err
 	}

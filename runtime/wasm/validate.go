@@ -13,6 +13,7 @@ import (
 
 	"github.com/strobemq/strobe/functions-sdk/abi"
 	"github.com/strobemq/strobe/internal/fault"
+	"github.com/strobemq/strobe/runtime/wasm/fuel"
 )
 
 // Info is what Validate found out about a module.
@@ -41,6 +42,9 @@ func (e *Engine) Validate(ctx context.Context, module []byte, memoryBytes int64)
 	}
 	for _, f := range p.program.compiled.ImportedFunctions() {
 		m, n, _ := f.Import()
+		if m == fuel.Module {
+			continue
+		}
 		info.Imports = append(info.Imports, m+"."+n)
 	}
 	slices.Sort(info.Imports)
@@ -94,6 +98,7 @@ func checkImports(module []byte, c wazero.CompiledModule) error {
 		module, name, _ := f.Import()
 		want, ok := offered[module+"."+name]
 		switch {
+		case module == fuel.Module: // it was put there
 		case !ok:
 			missing = append(missing, module+"."+name)
 		case !slices.Equal(f.ParamTypes(), want.Params) || !slices.Equal(f.ResultTypes(), want.Results):

@@ -42,18 +42,20 @@ func TestRefusedModules(t *testing.T) {
 		fault  *fault.Fault
 		detail string
 	}{
-		"empty":         {nil, fault.FunctionNotWasm, "empty"},
-		"a JAR":         {[]byte("PK\x03\x04 and so on"), fault.FunctionNotWasm, `PK\x03\x04`},
-		"text":          {[]byte("(module)"), fault.FunctionNotWasm, "(module)"},
-		"a component":   {append([]byte{0, 'a', 's', 'm', 0x0d, 0, 1, 0}, 7, 3, 1, 0x41, 0), fault.FunctionComponent, ""},
-		"the beginning": {good().bytes()[:6], fault.FunctionDamaged, "ends after 6 bytes"},
-		"cut off":       {good().bytes()[:60], fault.FunctionDamaged, ""},
-		"of the future": {[]byte{0, 'a', 's', 'm', 2, 0, 0, 0}, fault.FunctionDamaged, "version"},
-		"ill-typed":     {with(func(h *handmade) { h.process = []byte{0x41, 0} }), fault.FunctionDamaged, ""},
+		"empty":                   {nil, fault.FunctionNotWasm, "empty"},
+		"a JAR":                   {[]byte("PK\x03\x04 and so on"), fault.FunctionNotWasm, `PK\x03\x04`},
+		"text":                    {[]byte("(module)"), fault.FunctionNotWasm, "(module)"},
+		"a component":             {append([]byte{0, 'a', 's', 'm', 0x0d, 0, 1, 0}, 7, 3, 1, 0x41, 0), fault.FunctionComponent, ""},
+		"the beginning":           {good().bytes()[:6], fault.FunctionDamaged, "ends after 6 bytes"},
+		"cut off":                 {good().bytes()[:60], fault.FunctionDamaged, ""},
+		"of the future":           {[]byte{0, 'a', 's', 'm', 2, 0, 0, 0}, fault.FunctionDamaged, "version"},
+		"counts beyond its bytes": {cat(good().bytes()[:8], []byte{9, 7, 0xff, 0xff, 0xff, 0xff, 7, 0, 0}), fault.FunctionDamaged, "do not fit together"},
+		"ill-typed":               {with(func(h *handmade) { h.process = []byte{0x41, 0} }), fault.FunctionDamaged, ""},
 
 		"imports of another host": {with(func(h *handmade) { h.imports = []string{"env.print:i>", "env.abort:iiii>"} }), fault.FunctionImports, "env.abort, env.print"},
 		"sockets":                 {with(func(h *handmade) { h.imports = []string{"wasi_snapshot_preview1.sock_accept:iii>i"} }), fault.FunctionImports, "sock_accept"},
 		"another type":            {with(func(h *handmade) { h.imports = []string{"strobe.log:ll>"} }), fault.FunctionImports, "strobe.log with another type (i64 i64)->()"},
+		"what is put in":          {with(func(h *handmade) { h.imports = []string{"strobe.fuel.yield:>"} }), fault.FunctionImports, "strobe.fuel"},
 		"imported memory":         {with(func(h *handmade) { h.memory = "env.memory" }), fault.FunctionImports, "memory env.memory"},
 		"imported global":         {with(func(h *handmade) { h.global, h.imports = "env.g", []string{"strobe.log:iii>"} }), fault.FunctionImports, "global env.g"},
 

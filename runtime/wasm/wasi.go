@@ -218,13 +218,7 @@ func poll(ctx context.Context, m api.Module, stack []uint64) {
 	}
 	happened := pollEvents(subs, events, wait)
 	if wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			panic(sys.NewExitError(sys.ExitCodeContextCanceled))
-		}
+		sleep(ctx, wait)
 	}
 	if !mem.WriteUint32Le(result, happened) {
 		answer(stack, abi.ErrnoFault)
