@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/strobemq/strobe/broker/auth"
 	"github.com/strobemq/strobe/broker/placement"
@@ -23,8 +25,12 @@ import (
 	"github.com/strobemq/strobe/internal/fault"
 )
 
-// maxBody is the largest body of a request.
-const maxBody = 1 << 20
+const (
+	// maxBody is the largest body of a request.
+	maxBody = 1 << 20
+	// maxName is the longest name of a subscription or role, in bytes: behind the longest topic it still fits a metadata key.
+	maxName = 1900
+)
 
 // Options are what the endpoints speak for.
 type Options struct {
@@ -158,6 +164,24 @@ func (q *request) body(v any) (found bool, err error) {
 func (q *request) flag(name string) bool { return q.URL.Query().Get(name) == "true" }
 
 func (q *request) namespace() string { return q.PathValue("tenant") + "/" + q.PathValue("namespace") }
+
+// newTopic is topic for requests that make one, or keep something for one that may not be there.
+func (q *request) newTopic() (topicname.Name, error) {
+	n, err := q.topic()
+	if err != nil {
+		return n, err
+	}
+	return n, n.CheckNew()
+}
+
+// newName is a part of the path that becomes a name: of a subscription, of a role.
+func (q *request) newName(part string) (string, error) {
+	name := q.PathValue(part)
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || len(name) > maxName {
+		return "", fault.AdminParameter.New("%s %.100q; want at most %d bytes of UTF-8 without control characters", part, name, maxName)
+	}
+	return name, nil
+}
 
 // topic is the name in the path.
 func (q *request) topic() (topicname.Name, error) {

@@ -104,6 +104,9 @@ func (a *API) readTopicDocument(d document) func(*request) error {
 func (a *API) changeTopicDocument(d document, remove bool) func(*request) error {
 	return func(q *request) error {
 		n, err := q.topic()
+		if !remove {
+			n, err = q.newTopic()
+		}
 		if err != nil {
 			return err
 		}

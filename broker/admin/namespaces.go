@@ -174,16 +174,20 @@ func (a *API) permissions(q *request) error {
 }
 
 func (a *API) grant(q *request) error {
+	role, err := q.newName("role")
+	if err != nil {
+		return err
+	}
 	actions := []string{}
 	if _, err := q.body(&actions); err != nil {
 		return err
 	}
-	err := a.o.Policies.Update(q.Context(), q.namespace(), func(fields map[string]any) error {
+	err = a.o.Policies.Update(q.Context(), q.namespace(), func(fields map[string]any) error {
 		list := make([]any, len(actions))
 		for i, s := range actions {
 			list[i] = s
 		}
-		authPolicies(fields)[q.PathValue("role")] = list
+		authPolicies(fields)[role] = list
 		return nil
 	})
 	if err != nil {

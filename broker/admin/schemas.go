@@ -61,7 +61,7 @@ func (a *API) schemaAll(q *request) error {
 }
 
 func (a *API) schemaPost(q *request) error {
-	n, err := q.topic()
+	n, err := q.newTopic()
 	if err != nil {
 		return err
 	}

@@ -45,11 +45,17 @@ func (a *API) createSubscription(q *request) error {
 	if _, err := q.body(&at); err != nil {
 		return err
 	}
-	name := q.PathValue("subscription")
+	if _, err := q.newTopic(); err != nil { // which is made too
+		return err
+	}
+	name, err := q.newName("subscription")
+	if err != nil {
+		return err
+	}
 	if err := plainSubscription(name); err != nil {
 		return err
 	}
-	err := a.each(q, func(n topicname.Name) error {
+	err = a.each(q, func(n topicname.Name) error {
 		if err := a.make(q.Context(), n); err != nil { // Pulsar makes the topic too
 			return err
 		}

@@ -39,7 +39,7 @@ func (a *API) partitionedTopics(q *request) error {
 }
 
 func (a *API) createTopic(q *request) error {
-	n, err := q.topic()
+	n, err := q.newTopic()
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,9 @@ func (a *API) deleteTopic(q *request) error {
 
 func (a *API) partitions(q *request) error {
 	n, err := q.topic()
+	if q.flag("checkAllowAutoCreation") {
+		n, err = q.newTopic()
+	}
 	if err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func (q *request) partitionCount() (n int, properties map[string]string, err err
 }
 
 func (a *API) createPartitioned(q *request) error {
-	n, err := q.topic()
+	n, err := q.newTopic()
 	if err != nil {
 		return err
 	}
@@ -163,7 +166,7 @@ func (a *API) makePartitions(ctx context.Context, n topicname.Name, count int) e
 
 // growPartitioned gives a topic more partitions; each new one gets the subscriptions of the others, from its start.
 func (a *API) growPartitioned(q *request) error {
-	n, err := q.topic()
+	n, err := q.newTopic()
 	if err != nil {
 		return err
 	}

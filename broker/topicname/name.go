@@ -5,6 +5,7 @@ package topicname
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/strobemq/strobe/internal/fault"
@@ -79,6 +80,16 @@ func (n Name) check() error {
 		return fault.TopicName.New("%.200q is not UTF-8", n.Local)
 	case len(n.Tenant)+len(n.Namespace)+len(encoded) > maxEncoded:
 		return fault.TopicName.New("%.60q… is too long: %d bytes as a key, at most %d", n.Local, len(encoded), maxEncoded)
+	}
+	return nil
+}
+
+// CheckNew refuses names that nobody should begin to use, although Parse takes them: those with control characters, which no log, terminal or
+// URL can show. Pulsar's protocol lets them through and its REST does not, so a topic that a client named so still works and can be deleted.
+// The error is a fault.TopicName.
+func (n Name) CheckNew() error {
+	if strings.ContainsFunc(n.Local, unicode.IsControl) {
+		return fault.TopicName.New("%.200q holds a control character", n.Local)
 	}
 	return nil
 }

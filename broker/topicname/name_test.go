@@ -45,6 +45,18 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestControlCharactersAreNotBegun(t *testing.T) {
+	for local, ok := range map[string]bool{"t": true, "a b%?*~ü😀": true, "\x00": false, "a\tb": false, "a\x7f": false, "a\u0085": false} {
+		n, err := Parse("persistent://a/b/" + local)
+		if err != nil {
+			t.Errorf("%q does not parse, but clients may use it: %v", local, err)
+		}
+		if err := n.CheckNew(); ok != (err == nil) || !ok && !fault.Has(err, fault.TopicName) {
+			t.Errorf("%q: %v", local, err)
+		}
+	}
+}
+
 func TestPartitions(t *testing.T) {
 	n, err := Parse("orders")
 	if err != nil {
