@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +20,9 @@ const chunkBytes = 512 << 10
 
 // artifacts keeps uploaded modules: each in a ledger of its own, found by content under /strobe/artifacts/<sha256>. A copy as a
 // file is made where it is needed.
+//
+// The record under that key is there before the ledger and goes after it (artifact_record.go), so that a crash at any moment leaves a record
+// from which Put, Delete and List know what to clean.
 type artifacts struct {
 	meta    meta.Store
 	ledgers bk.Ledgers
@@ -27,24 +30,42 @@ type artifacts struct {
 	dir     string
 }
 
-func artifactKey(sha256 string) string { return "/strobe/artifacts/" + sha256 }
-
 // Put implements worker.Artifacts.
 func (a *artifacts) Put(ctx context.Context, data []byte) (functions.Artifact, error) {
-	art := functions.Artifact{SHA256: wasm.Hash(data), Size: int64(len(data))}
-	v, err := a.meta.Get(ctx, artifactKey(art.SHA256))
-	if err == nil {
-		return art, json.Unmarshal(v.Data, &art)
-	}
-	if !errors.Is(err, meta.ErrNotFound) {
-		return art, err
-	}
-	l, err := a.ledgers.Create(ctx, bk.CreateOptions{Quorum: a.quorum, Digest: bk.DigestCRC32C,
-		Custom: map[string][]byte{"application": []byte("strobe"), "component": []byte("function-module")}})
+	r := artifactRecord{Artifact: functions.Artifact{SHA256: wasm.Hash(data), Size: int64(len(data)), Ledger: noLedger}}
+	have, version, err := a.load(ctx, r.SHA256)
 	if err != nil {
-		return art, err
+		return r.Artifact, err
 	}
-	art.Ledger = l.ID()
+	if version != meta.Absent && have.State == artifactWhole {
+		return have.Artifact, nil
+	}
+	if version != meta.Absent { // a crash cut an upload or a deletion short
+		if err := a.Delete(ctx, have.Artifact); err != nil {
+			return r.Artifact, err
+		}
+	}
+	r.State, r.Upload = artifactUploading, rand.Text()
+	if version, err = a.save(ctx, r, meta.Absent); err != nil {
+		return r.Artifact, err
+	}
+	if err := a.upload(ctx, &r, version, data); err != nil {
+		return r.Artifact, errors.Join(err, a.Delete(context.WithoutCancel(ctx), r.Artifact))
+	}
+	return r.Artifact, nil
+}
+
+// upload writes the ledger, and then the record that says it is whole.
+func (a *artifacts) upload(ctx context.Context, r *artifactRecord, version meta.Version, data []byte) error {
+	l, err := a.ledgers.Create(ctx, bk.CreateOptions{Quorum: a.quorum, Digest: bk.DigestCRC32C, Custom: map[string][]byte{
+		"application": []byte("strobe"), "component": []byte("function-module"), uploadProperty: []byte(r.Upload)}})
+	if err != nil {
+		return err
+	}
+	r.Ledger = l.ID()
+	if version, err = a.save(ctx, *r, version); err != nil {
+		return errors.Join(err, l.Close(ctx))
+	}
 	done := make(adds, len(data)/chunkBytes+1)
 	var list []*bk.Add
 	for chunk := data; len(chunk) > 0; {
@@ -55,24 +76,15 @@ func (a *artifacts) Put(ctx context.Context, data []byte) (functions.Artifact, e
 	l.Add(list)
 	for range list {
 		if err := <-done; err != nil {
-			return art, errors.Join(err, l.Close(ctx), a.ledgers.Delete(ctx, l.ID()))
+			return errors.Join(err, l.Close(ctx))
 		}
 	}
 	if err := l.Close(ctx); err != nil {
-		return art, err
+		return err
 	}
-	text, err := json.Marshal(art)
-	if err != nil {
-		return art, err
-	}
-	_, err = a.meta.Put(ctx, artifactKey(art.SHA256), text, meta.Absent)
-	if errors.Is(err, meta.ErrConflict) { // the same upload at the same time was first
-		if err := a.ledgers.Delete(ctx, l.ID()); err != nil {
-			return art, err
-		}
-		return a.Put(ctx, data)
-	}
-	return art, err
+	r.State, r.Upload = artifactWhole, ""
+	_, err = a.save(ctx, *r, version)
+	return err
 }
 
 // adds counts completions of the chunks.
@@ -86,7 +98,7 @@ func (a adds) AddsDone(done []*bk.Add) {
 
 // Fetch implements worker.Artifacts.
 func (a *artifacts) Fetch(ctx context.Context, art functions.Artifact) (string, error) {
-	path := filepath.Join(a.dir, art.SHA256+".wasm")
+	path := a.file(art.SHA256)
 	if data, err := os.ReadFile(path); err == nil && wasm.Hash(data) == art.SHA256 {
 		return path, nil
 	}
@@ -97,7 +109,7 @@ func (a *artifacts) Fetch(ctx context.Context, art functions.Artifact) (string, 
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return "", err
 	}
-	f, err := os.CreateTemp(a.dir, "module-*")
+	f, err := os.CreateTemp(a.dir, fetching)
 	if err != nil {
 		return "", err
 	}
@@ -110,6 +122,11 @@ func (a *artifacts) Fetch(ctx context.Context, art functions.Artifact) (string, 
 	}
 	return path, os.Rename(f.Name(), path)
 }
+
+// fetching is the pattern of files that are being written.
+const fetching = "module-*"
+
+func (a *artifacts) file(sha256 string) string { return filepath.Join(a.dir, sha256+".wasm") }
 
 func (a *artifacts) read(ctx context.Context, art functions.Artifact) ([]byte, error) {
 	l, err := a.ledgers.Open(ctx, art.Ledger, true)
@@ -138,12 +155,55 @@ func (a *artifacts) read(ctx context.Context, art functions.Artifact) ([]byte, e
 
 // Delete implements worker.Artifacts.
 func (a *artifacts) Delete(ctx context.Context, art functions.Artifact) error {
-	err := a.meta.Delete(ctx, artifactKey(art.SHA256), meta.Any)
-	if err != nil && !errors.Is(err, meta.ErrNotFound) {
+	r, version, err := a.load(ctx, art.SHA256)
+	if err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(a.dir, art.SHA256+".wasm")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if version != meta.Absent && r.State == artifactWhole {
+		r.State = artifactDeleting
+		if version, err = a.save(ctx, r, version); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(a.file(art.SHA256)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return a.ledgers.Delete(ctx, art.Ledger)
+	gone := []int64{art.Ledger, r.Ledger}
+	if version != meta.Absent && r.Ledger == noLedger { // the process ended before it could note which ledger it had made
+		if gone, err = a.uploadedAs(ctx, r.Upload); err != nil {
+			return err
+		}
+	}
+	for _, id := range gone {
+		if id == noLedger {
+			continue
+		}
+		if err := a.ledgers.Delete(ctx, id); err != nil {
+			return err
+		}
+	}
+	if version == meta.Absent {
+		return nil
+	}
+	err = a.meta.Delete(ctx, artifactKey(art.SHA256), version)
+	if errors.Is(err, meta.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// List implements worker.Artifacts.
+func (a *artifacts) List(ctx context.Context) ([]functions.Artifact, error) {
+	contents, err := a.meta.List(ctx, artifactRoot)
+	if err != nil {
+		return nil, err
+	}
+	var out []functions.Artifact
+	for _, content := range contents {
+		r, version, loadErr := a.load(ctx, content)
+		if err = errors.Join(err, loadErr); loadErr == nil && version != meta.Absent {
+			out = append(out, r.Artifact)
+		}
+	}
+	return out, err
 }

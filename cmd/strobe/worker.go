@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -42,6 +43,8 @@ func (n *node) startWorker() error {
 	w := &workerRole{n: n, client: topicio.NewClient(n.pulsarURL)}
 	n.worker = w
 	secrets := worker.Secrets{Environment: c.SecretEnv, Directories: c.SecretDirs}
+	modules := filepath.Join(dir, "modules")
+	clean(n.o.log, filepath.Join(dir, judging), filepath.Join(modules, fetching))
 	w.launcher = host.NewLauncher(host.Options{
 		Command: []string{program, "host"}, Log: n.o.log, Secret: secrets.Resolve,
 		Settings: host.Settings{Pulsar: n.pulsarURL, HTTP: n.httpURL, CacheDir: cache, LogDir: logs, LogBytes: c.LogSize,
@@ -54,24 +57,48 @@ func (n *node) startWorker() error {
 		},
 	})
 	w.worker = worker.New(worker.Options{
-		Meta: n.meta, Launcher: w.launcher, Artifacts: &artifacts{meta: n.meta, ledgers: n.ledgers, quorum: n.quorum(), dir: filepath.Join(dir, "modules")},
+		Meta: n.meta, Launcher: w.launcher, Artifacts: &artifacts{meta: n.meta, ledgers: n.ledgers, quorum: n.quorum(), dir: modules},
 		Connectors: all.Types, Secrets: secrets, MaxUpload: n.o.config.HTTP.MaxUpload, Log: n.o.log, Client: w.client,
-		Defaults:    worker.Defaults{MemoryBytes: c.GuestMemory, Deadline: c.GuestDeadline, MaxAttempts: int(c.MaxAttempts)},
-		LogFile:     func(k functions.Kind, f functions.FQName, i int) string { return host.LogFile(logs, k, f, i) },
-		Validate:    func(ctx context.Context, module []byte, memory int64) error { return w.judge(ctx, dir, module, memory) },
-		Unsubscribe: w.unsubscribe, Lag: w.lag, Authorize: func(r *http.Request, action, resource string) error {
+		Defaults:   worker.Defaults{MemoryBytes: c.GuestMemory, Deadline: c.GuestDeadline, MaxAttempts: int(c.MaxAttempts)},
+		LogFile:    func(k functions.Kind, f functions.FQName, i int) string { return host.LogFile(logs, k, f, i) },
+		Validate:   func(ctx context.Context, module []byte, memory int64) error { return w.judge(ctx, dir, module, memory) },
+		CheckTopic: newTopic, Unsubscribe: w.unsubscribe, Lag: w.lag, Authorize: func(r *http.Request, action, resource string) error {
 			return n.broker.authorizeREST(r, auth.Action(action), resource)
 		},
 	})
 	return nil
 }
 
+// newTopic judges the full name of a topic that a function or source is going to use.
+func newTopic(full string) error {
+	n, err := topicname.Parse(full)
+	if err != nil {
+		return err
+	}
+	return n.CheckNew()
+}
+
+// clean removes files that were being written when a former process ended. Nothing writes any yet.
+func clean(log *slog.Logger, patterns ...string) {
+	for _, p := range patterns {
+		files, _ := filepath.Glob(p) // the patterns are ours
+		for _, f := range files {
+			if err := os.Remove(f); err != nil {
+				log.Warn("a file of a former run stays", "file", f, "error", err)
+			}
+		}
+	}
+}
+
+// judging is the pattern of modules that are being judged.
+const judging = "upload-*.wasm"
+
 // judge hands a module to the child as a file.
 func (w *workerRole) judge(ctx context.Context, dir string, module []byte, memory int64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "upload-*.wasm")
+	f, err := os.CreateTemp(dir, judging)
 	if err != nil {
 		return err
 	}

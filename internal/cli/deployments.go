@@ -136,7 +136,7 @@ func summarize(name string, s functions.DeploymentStatus) deployment {
 
 // worse orders states so that a list shows the one a person must know.
 func worse(a, b string) bool {
-	order := map[string]int{"stopped": 0, "running": 1, "starting": 2, "backing-off": 3, "failed": 4}
+	order := map[string]int{"stopped": 0, "running": 1, "starting": 2, "backing-off": 3, "failed": 4, "deleting": 5}
 	return order[a] > order[b]
 }
 

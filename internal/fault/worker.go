@@ -61,10 +61,20 @@ var (
 		Cause: "The dead-letter topic holds no message under that id; it may have been redriven or have expired.",
 		Fix:   "Look at `strobe functions parked list NAME`.",
 	}
+	WorkerDeleting = &Fault{
+		Code: "STB-WORKER-0013", Title: "is still being deleted",
+		Cause: "A function or source of that name was deleted, and what belonged to it is not gone yet: an instance has not stopped, or a topic or the storage does not answer. The deletion goes on by itself, also after a restart; this request was given up waiting for it.",
+		Fix:   "Try again in a moment. If it stays, the log of strobe says which step is tried again.",
+	}
+	WorkerRecord = &Fault{
+		Code: "STB-WORKER-0014", Title: "stored record of a function or source cannot be read",
+		Cause: "The metadata holds a document under its key that is no record of it: it was damaged or written by something else. What runs of it is left running, and nothing is started or stopped.",
+		Fix:   "docs/format/functions.md describes the record. Put back what was there, or remove the key and create the function or source again.",
+	}
 )
 
 // workerFaults is the worker room's part of the table.
 var workerFaults = []*Fault{
 	WorkerExists, WorkerNotFound, WorkerBadConfig, WorkerNoModule, WorkerTooLarge, WorkerPreflight, WorkerSecretDenied, WorkerSecretMissing,
-	WorkerLoop, WorkerBusy, WorkerConnector, WorkerNoParked,
+	WorkerLoop, WorkerBusy, WorkerConnector, WorkerNoParked, WorkerDeleting, WorkerRecord,
 }

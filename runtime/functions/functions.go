@@ -39,6 +39,8 @@ type Spec struct {
 	Kind       Kind  `json:"kind"`
 	Generation int64 `json:"generation"` // rises with every change a user makes
 	Stopped    bool  `json:"stopped,omitempty"`
+	// Deleting is set when a user deletes the deployment, and never taken back: from then on it only goes away. The record is the last that goes.
+	Deleting bool `json:"deleting,omitempty"`
 	// RestartNonce changes when a user asks for a restart.
 	RestartNonce int64 `json:"restartNonce,omitempty"`
 	Parallelism  int   `json:"parallelism"`
@@ -73,6 +75,7 @@ const (
 	StateBackoff  State = "backing-off" // will start again by itself
 	StateFailed   State = "failed"      // needs a person: see Error
 	StateStopped  State = "stopped"
+	StateDeleting State = "deleting" // stopped for good: what belonged to it is being removed
 )
 
 // Status is what one instance says of itself. Counters count from the start of the instance.

@@ -3,7 +3,7 @@
 //
 // Keys:
 //
-//	/strobe/functions/<tenant>/<namespace>/<name>                      functions.Spec as JSON
+//	/strobe/functions/<tenant>/<namespace>/<name>                      functions.Spec as JSON (docs/format/functions.md)
 //	/strobe/sources/<tenant>/<namespace>/<name>                        functions.Spec as JSON
 //	/strobe/checkpoints/<kind>/<tenant>/<namespace>/<name>/<instance>  the position of an instance, opaque
 package worker

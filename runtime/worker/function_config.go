@@ -2,11 +2,14 @@ package worker
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/runtime/functions"
@@ -40,34 +43,12 @@ func unsupported(c *functions.FunctionConfig) []string {
 }
 
 // applyFunction lays the configuration over spec; what the configuration does not say stays.
-func applyFunction(c *functions.FunctionConfig, spec *functions.Spec, d Defaults) error {
+func (w *Worker) applyFunction(c *functions.FunctionConfig, spec *functions.Spec) error {
 	if list := unsupported(c); len(list) > 0 {
 		return fault.WorkerBadConfig.New("not supported: %s", strings.Join(list, ", "))
 	}
-	inputs := slices.Clone(c.Inputs)
-	for _, m := range [][]string{slices.Collect(maps.Keys(c.InputSpecs)), slices.Collect(maps.Keys(c.CustomSerdeInputs)), slices.Collect(maps.Keys(c.CustomSchemaInputs))} {
-		slices.Sort(m)
-		inputs = append(inputs, m...)
-	}
-	if len(inputs) > 0 {
-		spec.Inputs = nil
-		for _, in := range inputs {
-			if t := FullTopic(in, spec.FQName); !slices.Contains(spec.Inputs, t) {
-				spec.Inputs = append(spec.Inputs, t)
-			}
-		}
-	}
-	if c.Output != "" {
-		spec.Output = FullTopic(c.Output, spec.FQName)
-	}
-	if c.LogTopic != "" {
-		spec.LogTopic = FullTopic(c.LogTopic, spec.FQName)
-	}
-	if c.DeadLetterTopic != "" {
-		spec.DeadLetter = FullTopic(c.DeadLetterTopic, spec.FQName)
-	}
-	if c.SubName != "" {
-		spec.Subscription = c.SubName
+	if err := w.applyTopics(c, spec); err != nil {
+		return err
 	}
 	if c.ProcessingGuarantees != "" {
 		g, ok := functions.Guarantees[c.ProcessingGuarantees]
@@ -88,7 +69,7 @@ func applyFunction(c *functions.FunctionConfig, spec *functions.Spec, d Defaults
 		spec.Parallelism = c.Parallelism
 	}
 	if c.MaxMessageRetries != nil && *c.MaxMessageRetries >= 0 {
-		spec.MaxAttempts = *c.MaxMessageRetries + 1
+		spec.MaxAttempts = min(*c.MaxMessageRetries, maxAttempts) + 1 // one too many is refused below
 	}
 	if c.UserConfig != nil {
 		spec.UserConfig = map[string]string{}
@@ -104,14 +85,102 @@ func applyFunction(c *functions.FunctionConfig, spec *functions.Spec, d Defaults
 			spec.UserConfig[k] = string(text)
 		}
 	}
-	if c.TimeoutMs != nil && *c.TimeoutMs > 0 {
-		spec.Deadline = time.Duration(*c.TimeoutMs) * time.Millisecond
+	if c.TimeoutMs != nil {
+		if err := setDeadline("timeoutMs", *c.TimeoutMs, spec); err != nil {
+			return err
+		}
 	}
 	if err := applyRuntime(c, spec); err != nil {
 		return err
 	}
-	fill(spec, d)
+	fill(spec, w.o.Defaults)
 	return validateFunction(spec)
+}
+
+// applyTopics takes over the topics and the subscription.
+func (w *Worker) applyTopics(c *functions.FunctionConfig, spec *functions.Spec) (err error) {
+	var inputs []string
+	add := func(field string, names []string) error {
+		for _, name := range names {
+			full, err := w.topic(field, name, spec.FQName)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(inputs, full) {
+				inputs = append(inputs, full)
+			}
+		}
+		return nil
+	}
+	if err := errors.Join(add("inputs", c.Inputs), add("inputSpecs", slices.Sorted(maps.Keys(c.InputSpecs))),
+		add("customSerdeInputs", slices.Sorted(maps.Keys(c.CustomSerdeInputs))), add("customSchemaInputs", slices.Sorted(maps.Keys(c.CustomSchemaInputs)))); err != nil {
+		return err
+	}
+	if len(inputs) > 0 {
+		spec.Inputs = inputs
+	}
+	for _, t := range []struct {
+		field, name string
+		to          *string
+	}{{"output", c.Output, &spec.Output}, {"logTopic", c.LogTopic, &spec.LogTopic}, {"deadLetterTopic", c.DeadLetterTopic, &spec.DeadLetter}} {
+		if t.name == "" {
+			continue
+		}
+		if *t.to, err = w.topic(t.field, t.name, spec.FQName); err != nil {
+			return err
+		}
+	}
+	if c.SubName != "" {
+		spec.Subscription = c.SubName
+	}
+	return checkSubscription("subName", c.SubName)
+}
+
+// topic is the full name of the topic that a field names; the error says which field holds none.
+func (w *Worker) topic(field, name string, n functions.FQName) (string, error) {
+	full := FullTopic(name, n)
+	if w.o.CheckTopic == nil {
+		return full, nil
+	}
+	if err := w.o.CheckTopic(full); err != nil {
+		bad := fault.WorkerBadConfig.New("%s: %w", field, err)
+		if f, ok := fault.Of(err); ok {
+			bad = bad.WithFix("%s", f.FixText())
+		}
+		return "", bad
+	}
+	return full, nil
+}
+
+// checkSubscription refuses names that the broker uses for its own positions, and those that no log or terminal can show.
+func checkSubscription(field, name string) error {
+	switch {
+	case len(name) > maxSubscription || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return fault.WorkerBadConfig.New("%s %.100q; want at most %d bytes of UTF-8 without control characters", field, name, maxSubscription)
+	case name == "pulsar.dedup" || strings.HasPrefix(name, "pulsar.repl.") || strings.HasPrefix(name, "__") || name == functions.ParkedSubscription:
+		return fault.WorkerBadConfig.New("%s %s: the broker and the worker keep positions of their own under that name", field, name)
+	}
+	return nil
+}
+
+const (
+	// maxDeadline bounds a call into a guest. It is far from what a time.Duration holds, in milliseconds too.
+	maxDeadline = 24 * time.Hour
+	maxAttempts = 1000
+	// maxMemory is what a 32-bit guest can address.
+	maxMemory       = 4 << 30
+	maxSubscription = 500
+)
+
+// setDeadline takes over a deadline in milliseconds; 0 leaves what is there.
+func setDeadline(field string, ms int64, spec *functions.Spec) error {
+	if ms < 0 || ms > maxDeadline.Milliseconds() {
+		return fault.WorkerBadConfig.New("%s %d; want 1 to %d (24 hours), or 0 for the default", field, ms, maxDeadline.Milliseconds())
+	}
+	if ms > 0 {
+		spec.Deadline = time.Duration(ms) * time.Millisecond
+	}
+	return nil
 }
 
 func applyRuntime(c *functions.FunctionConfig, spec *functions.Spec) error {
@@ -130,8 +199,8 @@ func applyRuntime(c *functions.FunctionConfig, spec *functions.Spec) error {
 	if o.MemoryBytes > 0 {
 		spec.MemoryBytes = o.MemoryBytes
 	}
-	if o.DeadlineMs > 0 {
-		spec.Deadline = time.Duration(o.DeadlineMs) * time.Millisecond
+	if err := setDeadline("customRuntimeOptions.deadlineMs", o.DeadlineMs, spec); err != nil {
+		return err
 	}
 	if o.MaxAttempts > 0 {
 		spec.MaxAttempts = o.MaxAttempts
@@ -170,19 +239,23 @@ func validateFunction(spec *functions.Spec) error {
 	switch {
 	case len(spec.Inputs) == 0:
 		return fault.WorkerBadConfig.New("no inputs")
-	case spec.Parallelism < 1 || spec.Parallelism > 1000:
-		return fault.WorkerBadConfig.New("parallelism %d; want 1 to 1000", spec.Parallelism)
-	case spec.MaxAttempts < 1 || spec.MaxAttempts > 1000:
-		return fault.WorkerBadConfig.New("%d attempts; want 1 to 1000", spec.MaxAttempts)
-	case spec.Guarantee == "effectively-once" && spec.Parallelism > 1:
-		return fault.WorkerBadConfig.New("parallelism %d with effectively-once: what tells the lives of an input apart is kept for one instance", spec.Parallelism).
-			WithFix("Use parallelism 1, or at-least-once.")
+	case spec.Parallelism < 1 || spec.Parallelism > maxInstances:
+		return fault.WorkerBadConfig.New("parallelism %d; want 1 to %d", spec.Parallelism, maxInstances)
+	case spec.MemoryBytes < 0 || spec.MemoryBytes > maxMemory:
+		return fault.WorkerBadConfig.New("%d bytes of memory; want at most %d", spec.MemoryBytes, int64(maxMemory))
 	case slices.Contains(spec.Inputs, spec.Output):
 		return fault.WorkerLoop.New("%s", spec.Output)
 	case slices.Contains(spec.Inputs, spec.DeadLetter):
 		return fault.WorkerLoop.New("the dead-letter topic %s", spec.DeadLetter)
 	case slices.Contains(spec.Inputs, spec.LogTopic):
 		return fault.WorkerLoop.New("the log topic %s", spec.LogTopic)
+	}
+	return checkAttempts(spec)
+}
+
+func checkAttempts(spec *functions.Spec) error {
+	if spec.MaxAttempts < 1 || spec.MaxAttempts > maxAttempts {
+		return fault.WorkerBadConfig.New("%d attempts; want 1 to %d", spec.MaxAttempts, maxAttempts)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,7 +53,7 @@ func toParked(r *connectors.Record, payload bool) functions.ParkedMessage {
 const maxListed = 1000
 
 func (w *Worker) parkedTopic(q *request) (string, error) {
-	spec, err := w.store.get(q.Context(), q.kind, q.name)
+	spec, err := w.store.live(q.Context(), q.kind, q.name)
 	return spec.DeadLetter, err
 }
 
@@ -111,8 +110,8 @@ func (w *Worker) restParkedRedrive(q *request) error {
 		IDs []string `json:"ids"`
 		All bool     `json:"all"`
 	}
-	if err := json.NewDecoder(q.Body).Decode(&in); err != nil {
-		return fault.WorkerBadConfig.New("request: %w", err)
+	if err := q.json(&in); err != nil {
+		return err
 	}
 	if in.All == (len(in.IDs) > 0) {
 		return fault.WorkerBadConfig.New("give ids, or all")

@@ -31,6 +31,7 @@ type reconciler struct {
 	store    store
 	launcher functions.Launcher
 	fetch    func(ctx context.Context, a functions.Artifact) (string, error)
+	finish   func(ctx context.Context, o owner, tries int) error // removes a deployment that is being deleted and has no instances
 	log      *slog.Logger
 
 	wake   chan struct{} // one token: look again
@@ -38,8 +39,18 @@ type reconciler struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
-	mu        sync.Mutex
-	instances map[place]*instance
+	mu         sync.Mutex
+	instances  map[place]*instance
+	endings    map[owner]*ending
+	ended      chan struct{} // closed when a deletion has come to its end, and replaced
+	unreadable map[owner]error
+}
+
+// ending is a deletion whose instances are gone.
+type ending struct {
+	busy  bool
+	wait  backoff
+	tries int
 }
 
 // instance is what is known of one place.
@@ -49,15 +60,26 @@ type instance struct {
 	busy     bool // a start or stop is under way
 	started  time.Time
 	restarts int64
-	wait     time.Duration // before the next restart
-	notUntil time.Time
+	wait     backoff           // before the next restart
 	failed   *functions.Status // ended for good: a person has to change something
 	lastErr  string
 }
 
-func newReconciler(s store, l functions.Launcher, fetch func(context.Context, functions.Artifact) (string, error), log *slog.Logger) *reconciler {
-	r := &reconciler{store: s, launcher: l, fetch: fetch, log: log, wake: make(chan struct{}, 1),
-		instances: map[place]*instance{}}
+// backoff says when something that failed may be tried again.
+type backoff struct {
+	last     time.Duration
+	notUntil time.Time
+}
+
+func (b *backoff) again(now time.Time) {
+	b.last = min(max(2*b.last, restartFirst), restartMost)
+	b.notUntil = now.Add(b.last)
+}
+
+func newReconciler(s store, l functions.Launcher, fetch func(context.Context, functions.Artifact) (string, error),
+	finish func(context.Context, owner, int) error, log *slog.Logger) *reconciler {
+	r := &reconciler{store: s, launcher: l, fetch: fetch, finish: finish, log: log, wake: make(chan struct{}, 1),
+		instances: map[place]*instance{}, endings: map[owner]*ending{}, ended: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -100,7 +122,7 @@ func (r *reconciler) run() {
 
 // round compares once, and says after which time to look again by itself (0: only when woken).
 func (r *reconciler) round() time.Duration {
-	specs, err := r.store.all(r.ctx)
+	all, err := r.store.all(r.ctx)
 	if err != nil {
 		if r.ctx.Err() == nil {
 			r.log.Error("reading the desired state of functions failed, trying again", "error", err)
@@ -109,9 +131,10 @@ func (r *reconciler) round() time.Duration {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.complainLocked(all.unreadable)
 	want := map[place]functions.Spec{}
-	for _, s := range specs {
-		if s.Stopped {
+	for _, s := range all.specs {
+		if s.Stopped || s.Deleting {
 			continue
 		}
 		for i := range s.Parallelism {
@@ -120,10 +143,17 @@ func (r *reconciler) round() time.Duration {
 	}
 	now := time.Now()
 	var next time.Duration
+	due := func(b backoff) bool { // or it is looked at again when it is
+		wait := b.notUntil.Sub(now)
+		if wait > 0 && (next == 0 || wait < next) {
+			next = wait
+		}
+		return wait <= 0
+	}
 	for p, in := range r.instances {
 		spec, wanted := want[p]
 		switch {
-		case in.busy:
+		case in.busy || all.unreadable[owner{p.kind, p.name}] != nil:
 		case in.handle != nil && (!wanted || changed(in.spec, spec)):
 			r.stopLocked(p, in)
 		case in.handle == nil && !wanted:
@@ -140,20 +170,78 @@ func (r *reconciler) round() time.Duration {
 			continue
 		}
 		if changed(in.spec, spec) { // a person changed something: what failed gets another chance at once
-			in.failed, in.wait, in.notUntil = nil, 0, time.Time{}
+			in.failed, in.wait = nil, backoff{}
 		}
 		if in.failed != nil {
 			continue
 		}
-		if wait := in.notUntil.Sub(now); wait > 0 {
-			if next == 0 || wait < next {
-				next = wait
-			}
+		if due(in.wait) {
+			r.startLocked(p, in, spec)
+		}
+	}
+	r.finishLocked(all.specs, due)
+	return next
+}
+
+// finishLocked goes on with the deletions whose instances are gone.
+func (r *reconciler) finishLocked(specs []functions.Spec, due func(backoff) bool) {
+	deleting := map[owner]bool{}
+	for _, s := range specs {
+		if s.Deleting {
+			deleting[owner{s.Kind, s.FQName}] = true
+		}
+	}
+	for p := range r.instances {
+		delete(deleting, owner{p.kind, p.name})
+	}
+	for o := range deleting {
+		e := r.endings[o]
+		if e == nil {
+			e = &ending{}
+			r.endings[o] = e
+		}
+		if e.busy || !due(e.wait) {
 			continue
 		}
-		r.startLocked(p, in, spec)
+		e.busy = true
+		r.tasks.Go(func() { r.end(o, e) })
 	}
-	return next
+}
+
+func (r *reconciler) end(o owner, e *ending) {
+	err := r.finish(r.ctx, o, e.tries)
+	r.mu.Lock()
+	e.busy = false
+	if err != nil {
+		e.tries++
+		e.wait.again(time.Now())
+		if r.ctx.Err() == nil {
+			r.log.Warn("deletion is not finished, trying again", "kind", o.kind, "name", o.name.String(), "wait", e.wait.last, "error", err)
+		}
+	} else {
+		delete(r.endings, o)
+		close(r.ended)
+		r.ended = make(chan struct{})
+	}
+	r.mu.Unlock()
+	r.look()
+}
+
+// nextEnd is closed when the next deletion has come to its end.
+func (r *reconciler) nextEnd() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
+}
+
+// complainLocked logs records that cannot be read, each once.
+func (r *reconciler) complainLocked(unreadable map[owner]error) {
+	for o, err := range unreadable {
+		if r.unreadable[o] == nil {
+			r.log.Error("its record cannot be read: nothing of it is started or stopped", "kind", o.kind, "name", o.name.String(), "error", err)
+		}
+	}
+	r.unreadable = unreadable
 }
 
 // changed reports whether an instance of a must be replaced to become one of b.
@@ -172,9 +260,9 @@ func (r *reconciler) startLocked(p place, in *instance, spec functions.Spec) {
 			r.log.Error("instance cannot start until something is changed", "kind", p.kind, "name", p.name.String(), "instance", p.index, "error", err)
 		} else if err != nil {
 			in.lastErr = err.Error()
-			in.again(time.Now())
+			in.wait.again(time.Now())
 			if r.ctx.Err() == nil {
-				r.log.Error("instance cannot start, trying again", "kind", p.kind, "name", p.name.String(), "instance", p.index, "wait", in.wait, "error", err)
+				r.log.Error("instance cannot start, trying again", "kind", p.kind, "name", p.name.String(), "instance", p.index, "wait", in.wait.last, "error", err)
 			}
 		} else {
 			in.handle, in.started, in.lastErr = h, time.Now(), ""
@@ -223,21 +311,15 @@ func (r *reconciler) watch(p place, in *instance, h functions.Handle) {
 		return
 	}
 	if time.Since(in.started) > restartCalm {
-		in.wait = 0
+		in.wait = backoff{}
 	}
 	in.lastErr = last.Error
 	if !told {
 		in.lastErr = "the host process ended"
 	}
 	in.restarts++
-	in.again(time.Now())
-	r.log.Warn("instance ended, starting it again", "kind", p.kind, "name", p.name.String(), "instance", p.index, "wait", in.wait, "error", in.lastErr)
-}
-
-// again sets when the next start may be.
-func (in *instance) again(now time.Time) {
-	in.wait = min(max(2*in.wait, restartFirst), restartMost)
-	in.notUntil = now.Add(in.wait)
+	in.wait.again(time.Now())
+	r.log.Warn("instance ended, starting it again", "kind", p.kind, "name", p.name.String(), "instance", p.index, "wait", in.wait.last, "error", in.lastErr)
 }
 
 func (r *reconciler) stopLocked(p place, in *instance) {
@@ -252,7 +334,7 @@ func (r *reconciler) stopLocked(p place, in *instance) {
 		r.mu.Lock()
 		select {
 		case <-h.Done():
-			in.handle, in.busy, in.restarts, in.wait, in.notUntil = nil, false, 0, 0, time.Time{}
+			in.handle, in.busy, in.restarts, in.wait = nil, false, 0, backoff{}
 		default:
 			in.busy = false // it is tried again in the next round
 		}
@@ -275,7 +357,10 @@ func (r *reconciler) status(p place, spec functions.Spec) functions.Status {
 	in := r.instances[p]
 	var h functions.Handle
 	s := functions.Status{Instance: p.index, Generation: spec.Generation, State: functions.StateStopped}
-	if !spec.Stopped {
+	switch {
+	case spec.Deleting:
+		s.State = functions.StateDeleting
+	case !spec.Stopped:
 		s.State = functions.StateStarting
 	}
 	var restarts int64
@@ -284,6 +369,7 @@ func (r *reconciler) status(p place, spec functions.Spec) functions.Status {
 		switch {
 		case in.handle != nil:
 			h = in.handle
+		case spec.Deleting:
 		case in.failed != nil:
 			s = *in.failed
 		case in.lastErr != "" && !spec.Stopped:
@@ -296,28 +382,6 @@ func (r *reconciler) status(p place, spec functions.Spec) functions.Status {
 	}
 	s.Instance, s.Restarts = p.index, restarts
 	return s
-}
-
-// gone waits until no instance of a deployment is left.
-func (r *reconciler) gone(ctx context.Context, kind functions.Kind, n functions.FQName) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		left := false
-		r.mu.Lock()
-		for p := range r.instances {
-			left = left || p.kind == kind && p.name == n
-		}
-		r.mu.Unlock()
-		if !left {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // close stops all instances in order and joins everything.

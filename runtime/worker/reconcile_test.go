@@ -110,7 +110,21 @@ func (h *fakeHandle) end(state functions.State, told bool) {
 }
 
 func spec(name string, parallelism int) functions.Spec {
-	return functions.Spec{FQName: functions.FQName{Tenant: "t", Namespace: "n", Name: name}, Kind: functions.KindFunction, Parallelism: parallelism}
+	return functions.Spec{FQName: functions.FQName{Tenant: "t", Namespace: "n", Name: name}, Kind: functions.KindFunction, Parallelism: parallelism,
+		Artifact: &functions.Artifact{SHA256: "00"}}
+}
+
+func fetchNothing(context.Context, functions.Artifact) (string, error) { return "", nil }
+
+// removeRecord ends deletions of what has nothing but its record.
+func removeRecord(s store) func(context.Context, owner, int) error {
+	return func(ctx context.Context, o owner, _ int) error {
+		cur, err := s.get(ctx, o.kind, o.name)
+		if err != nil || !cur.Deleting {
+			return err
+		}
+		return s.remove(ctx, cur)
+	}
 }
 
 // reconciling runs a test with a reconciler over a memory store in fake time.
@@ -120,7 +134,7 @@ func reconciling(t *testing.T, test func(s store, l *fakeLauncher, r *reconciler
 		defer m.Close()
 		l := newFakeLauncher()
 		s := store{m}
-		r := newReconciler(s, l, nil, discardLog())
+		r := newReconciler(s, l, fetchNothing, removeRecord(s), discardLog())
 		if err := r.start(); err != nil {
 			t.Fatal(err)
 		}
@@ -175,9 +189,11 @@ func TestReconcilerFollowsTheDesiredState(t *testing.T) {
 		want("stopped", map[string]int64{"t/n/g/0": 1})
 		change(func(s *functions.Spec) { s.Stopped = false })
 		want("started", map[string]int64{"t/n/f/0": 4, "t/n/g/0": 1})
-		must(t, s.delete(ctx, functions.KindFunction, spec("f", 0).FQName))
+		must(t, s.mark(ctx, functions.KindFunction, spec("f", 0).FQName))
 		want("deleted", map[string]int64{"t/n/g/0": 1})
-		must(t, r.gone(ctx, functions.KindFunction, spec("f", 0).FQName))
+		if _, err := s.get(ctx, functions.KindFunction, spec("f", 0).FQName); !fault.Has(err, fault.WorkerNotFound) {
+			t.Errorf("its record: %v", err)
+		}
 	})
 }
 
@@ -255,13 +271,16 @@ func TestReconcilerTriesAgainToStopWhatIsStuck(t *testing.T) {
 		synctest.Wait()
 		h := l.get("t/n/f/0")
 		h.stuck.Store(true)
-		must(t, s.delete(t.Context(), functions.KindFunction, spec("f", 0).FQName))
+		must(t, s.mark(t.Context(), functions.KindFunction, spec("f", 0).FQName))
 		time.Sleep(2 * drainTime)
 		h.stuck.Store(false)
 		time.Sleep(2 * drainTime)
 		synctest.Wait()
 		if len(l.keys()) != 0 {
 			t.Error("it was never stopped")
+		}
+		if _, err := s.get(t.Context(), functions.KindFunction, spec("f", 0).FQName); !fault.Has(err, fault.WorkerNotFound) {
+			t.Errorf("its record: %v", err)
 		}
 	})
 }

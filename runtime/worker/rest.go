@@ -70,11 +70,9 @@ type request struct {
 func (w *Worker) serve(rw http.ResponseWriter, r *http.Request, kind functions.Kind, h func(*request) error) {
 	q := &request{Request: r, rw: rw, kind: kind,
 		name: functions.FQName{Tenant: r.PathValue("tenant"), Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}}
-	if w.o.Authorize != nil {
-		if err := w.o.Authorize(r, "functions", string(kind)+"s/"+q.name.String()); err != nil {
-			writeError(rw, http.StatusForbidden, err)
-			return
-		}
+	if err := w.authorize(q); err != nil {
+		writeError(rw, http.StatusForbidden, err)
+		return
 	}
 	r.Body = http.MaxBytesReader(rw, r.Body, w.o.MaxUpload+2*maxConfig)
 	err := checkNames(r)
@@ -86,13 +84,39 @@ func (w *Worker) serve(rw http.ResponseWriter, r *http.Request, kind functions.K
 	}
 }
 
+func (w *Worker) authorize(q *request) error {
+	if w.o.Authorize == nil {
+		return nil
+	}
+	return w.o.Authorize(q.Request, "functions", string(q.kind)+"s/"+q.name.String())
+}
+
 // checkNames refuses parts of a deployment's name that are none. Names become metadata keys, directories of logs, subscriptions and topics, and an
 // escaped slash in a path arrives here as a slash.
 func checkNames(r *http.Request) error {
 	for _, part := range []string{"tenant", "namespace", "name"} {
-		if v := r.PathValue(part); v != "" && !nameForm.MatchString(v) {
-			return fault.WorkerBadConfig.New("%s %.100q; want at most 200 letters, digits and - _ = : . with a letter, digit or _ first", part, v)
+		if v := r.PathValue(part); v != "" {
+			if err := checkPart(part, v); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+// checkName is checkNames for a name that stands in a body: all of it must be there.
+func checkName(n functions.FQName) error {
+	for _, p := range [][2]string{{"tenant", n.Tenant}, {"namespace", n.Namespace}, {"name", n.Name}} {
+		if err := checkPart(p[0], p[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPart(part, v string) error {
+	if !nameForm.MatchString(v) {
+		return fault.WorkerBadConfig.New("%s %.100q; want at most 200 letters, digits and - _ = : . with a letter, digit or _ first", part, v)
 	}
 	return nil
 }
@@ -107,8 +131,10 @@ func status(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case fault.Has(err, fault.WorkerNotFound) || fault.Has(err, fault.WorkerNoParked):
 		return http.StatusNotFound
-	case fault.Has(err, fault.WorkerExists) || fault.Has(err, fault.WorkerBusy):
+	case fault.Has(err, fault.WorkerExists) || fault.Has(err, fault.WorkerBusy) || fault.Has(err, fault.WorkerDeleting):
 		return http.StatusConflict
+	case fault.Has(err, fault.WorkerRecord):
+		return http.StatusInternalServerError
 	}
 	if _, ok := fault.Of(err); ok {
 		return http.StatusBadRequest
@@ -130,6 +156,21 @@ func writeError(rw http.ResponseWriter, code int, err error) {
 func (q *request) reply(v any) error {
 	q.rw.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(q.rw).Encode(v)
+}
+
+// json reads a body that is one JSON document.
+func (q *request) json(v any) error {
+	text, err := io.ReadAll(io.LimitReader(q.Body, maxConfig+1))
+	switch {
+	case err != nil:
+		return tooLarge(err)
+	case len(text) > maxConfig:
+		return fault.WorkerTooLarge.New("a document of more than %d bytes", maxConfig)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return fault.WorkerBadConfig.New("request: %w", err)
+	}
+	return nil
 }
 
 func (q *request) noContent() error {
@@ -210,7 +251,7 @@ func (w *Worker) restList(q *request) error {
 }
 
 func (w *Worker) restGet(q *request) error {
-	spec, err := w.store.get(q.Context(), q.kind, q.name)
+	spec, err := w.store.live(q.Context(), q.kind, q.name)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const maxTail = 1 << 20
 
 // restLogs sends the end of an instance's log as text; ?instance=N (0), ?bytes=N (64 KiB), ?follow=true.
 func (w *Worker) restLogs(q *request) error {
-	if _, err := w.store.get(q.Context(), q.kind, q.name); err != nil {
+	if _, err := w.store.live(q.Context(), q.kind, q.name); err != nil {
 		return err
 	}
 	number := func(key string, def, most int64) (int64, error) {

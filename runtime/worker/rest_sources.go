@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
-
-	"encoding/json"
 
 	"github.com/strobemq/strobe/connectors"
 	"github.com/strobemq/strobe/internal/fault"
@@ -23,12 +22,12 @@ func (w *Worker) restCreateSource(q *request) error {
 		return err
 	}
 	spec := functions.Spec{FQName: q.name, Kind: functions.KindSource}
-	t, err := w.source(q, &c, &spec)
+	t, err := w.source(&c, &spec)
 	if err != nil {
 		return err
 	}
-	if _, err := w.store.get(q.Context(), q.kind, q.name); err == nil {
-		return fault.WorkerExists.New("source %s", q.name)
+	if err := w.free(q); err != nil {
+		return err
 	}
 	if err := w.preflight(q, t, spec); err != nil {
 		return err
@@ -44,12 +43,12 @@ func (w *Worker) restUpdateSource(q *request) error {
 	if _, err := w.parts(q, "sourceConfig", &c); err != nil {
 		return err
 	}
-	cur, err := w.store.get(q.Context(), q.kind, q.name)
+	cur, err := w.store.live(q.Context(), q.kind, q.name)
 	if err != nil {
 		return err
 	}
 	trial := cur.Spec
-	t, err := w.source(q, &c, &trial)
+	t, err := w.source(&c, &trial)
 	if err != nil {
 		return err
 	}
@@ -57,7 +56,7 @@ func (w *Worker) restUpdateSource(q *request) error {
 		return err
 	}
 	if _, err := w.store.change(q.Context(), q.kind, q.name, func(s *functions.Spec) error {
-		_, err := w.source(q, &c, s)
+		_, err := w.source(&c, s)
 		return err
 	}); err != nil {
 		return err
@@ -67,8 +66,8 @@ func (w *Worker) restUpdateSource(q *request) error {
 }
 
 // source lays the configuration over spec and judges it without connecting anywhere.
-func (w *Worker) source(q *request, c *functions.SourceConfig, spec *functions.Spec) (connectors.Type, error) {
-	if err := applySource(c, spec, w.o.Defaults); err != nil {
+func (w *Worker) source(c *functions.SourceConfig, spec *functions.Spec) (connectors.Type, error) {
+	if err := w.applySource(c, spec); err != nil {
 		return connectors.Type{}, err
 	}
 	t, err := w.connectorType(spec.Connector)
@@ -87,7 +86,27 @@ func (w *Worker) source(q *request, c *functions.SourceConfig, spec *functions.S
 		}
 		return t, fault.WorkerBadConfig.New("source %s: %w", spec.FQName, err)
 	}
-	return t, nil
+	return t, w.checkTargets(t, spec)
+}
+
+// checkTargets refuses topics that a source would write to and that have no topic's name. In a pattern the * stands for what rows say, which the
+// connector judges row by row.
+func (w *Worker) checkTargets(t connectors.Type, spec *functions.Spec) error {
+	if t.Targets == nil {
+		return nil
+	}
+	for _, target := range t.Targets(spec.Config) {
+		field := "configs"
+		for _, o := range t.Options {
+			if text, ok := spec.Config[o.Key].(string); ok && text == target {
+				field += "." + o.Key
+			}
+		}
+		if _, err := w.topic(field, target, spec.FQName); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // env is what a connector is given while it is only judged.
@@ -125,11 +144,19 @@ func (w *Worker) check(ctx context.Context, t connectors.Type, spec functions.Sp
 // restCheck tries a source's configuration and answers all problems: {"problems": [{code, cause, fix, path}]}.
 func (w *Worker) restCheck(q *request) error {
 	var c functions.SourceConfig
-	if err := json.NewDecoder(q.Body).Decode(&c); err != nil {
-		return fault.WorkerBadConfig.New("request: %w", err)
+	if err := q.json(&c); err != nil {
+		return err
 	}
-	spec := functions.Spec{FQName: functions.FQName{Tenant: c.Tenant, Namespace: c.Namespace, Name: c.Name}, Kind: functions.KindSource}
-	t, err := w.source(q, &c, &spec)
+	q.name = functions.FQName{Tenant: c.Tenant, Namespace: c.Namespace, Name: c.Name}
+	if err := checkName(q.name); err != nil {
+		return err
+	}
+	if err := w.authorize(q); err != nil { // the name stands in the body: what the path was allowed says nothing of it
+		writeError(q.rw, http.StatusForbidden, err)
+		return nil
+	}
+	spec := functions.Spec{FQName: q.name, Kind: functions.KindSource}
+	t, err := w.source(&c, &spec)
 	if err != nil {
 		return err
 	}

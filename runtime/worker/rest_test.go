@@ -20,6 +20,7 @@ func (noArtifacts) Put(context.Context, []byte) (functions.Artifact, error) {
 }
 func (noArtifacts) Fetch(context.Context, functions.Artifact) (string, error) { return "", nil }
 func (noArtifacts) Delete(context.Context, functions.Artifact) error          { return nil }
+func (noArtifacts) List(context.Context) ([]functions.Artifact, error)        { return nil, nil }
 
 // TestBadRequestsAreTheClientsFault: names that would reach other keys or files, and bodies cut off, are 400 with a code.
 func TestBadRequestsAreTheClientsFault(t *testing.T) {

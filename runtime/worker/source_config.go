@@ -18,7 +18,7 @@ func connectorOf(c *functions.SourceConfig) string {
 }
 
 // applySource lays the configuration over spec; what the configuration does not say stays.
-func applySource(c *functions.SourceConfig, spec *functions.Spec, d Defaults) error {
+func (w *Worker) applySource(c *functions.SourceConfig, spec *functions.Spec) (err error) {
 	switch {
 	case len(c.BatchSourceConfig) > 0 && string(c.BatchSourceConfig) != "null":
 		return fault.WorkerBadConfig.New("not supported: batchSourceConfig")
@@ -42,7 +42,9 @@ func applySource(c *functions.SourceConfig, spec *functions.Spec, d Defaults) er
 		spec.Config = c.Configs
 	}
 	if c.LogTopic != "" {
-		spec.LogTopic = FullTopic(c.LogTopic, spec.FQName)
+		if spec.LogTopic, err = w.topic("logTopic", c.LogTopic, spec.FQName); err != nil {
+			return err
+		}
 	}
 	if c.ProcessingGuarantees != "" {
 		g, ok := functions.Guarantees[c.ProcessingGuarantees]
@@ -59,14 +61,16 @@ func applySource(c *functions.SourceConfig, spec *functions.Spec, d Defaults) er
 			return fault.WorkerBadConfig.New("customRuntimeOptions: %w", err)
 		}
 		if o.DeadLetter != "" {
-			spec.DeadLetter = FullTopic(o.DeadLetter, spec.FQName)
+			if spec.DeadLetter, err = w.topic("customRuntimeOptions.deadLetter", o.DeadLetter, spec.FQName); err != nil {
+				return err
+			}
 		}
 		if o.MaxAttempts > 0 {
 			spec.MaxAttempts = o.MaxAttempts
 		}
 	}
-	fill(spec, d)
-	return nil
+	fill(spec, w.o.Defaults)
+	return checkAttempts(spec)
 }
 
 func describeSource(spec functions.Spec) (functions.SourceConfig, error) {

@@ -1,10 +1,10 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"sort"
 	"strconv"
 
@@ -22,6 +22,9 @@ func checkpointKey(kind functions.Kind, n functions.FQName, index int) string {
 	return "/strobe/checkpoints/" + string(kind) + "/" + n.String() + "/" + strconv.Itoa(index)
 }
 
+// maxTries bounds compare-and-set against others, and against answers that are lost.
+const maxTries = 10
+
 // store is the desired state.
 type store struct{ meta meta.Store }
 
@@ -31,6 +34,7 @@ type stored struct {
 	version meta.Version
 }
 
+// get reads a deployment, one that is being deleted too.
 func (s store) get(ctx context.Context, kind functions.Kind, n functions.FQName) (stored, error) {
 	v, err := s.meta.Get(ctx, specKey(kind, n))
 	if errors.Is(err, meta.ErrNotFound) {
@@ -39,30 +43,74 @@ func (s store) get(ctx context.Context, kind functions.Kind, n functions.FQName)
 	if err != nil {
 		return stored{}, err
 	}
-	out := stored{version: v.Version}
-	if err := json.Unmarshal(v.Data, &out.Spec); err != nil {
-		return stored{}, fmt.Errorf("%s %s: stored spec: %w", kind, n, err)
-	}
-	return out, nil
+	spec, err := decodeSpec(owner{kind, n}, v.Data)
+	return stored{spec, v.Version}, err
 }
 
-// create stores a new spec as generation 1.
+// live reads a deployment that is not being deleted: one that is, is no longer there for whoever reads or changes it.
+func (s store) live(ctx context.Context, kind functions.Kind, n functions.FQName) (stored, error) {
+	cur, err := s.get(ctx, kind, n)
+	if err == nil && cur.Deleting {
+		return stored{}, fault.WorkerNotFound.New("%s %s: it is being deleted", kind, n).
+			WithFix("Nothing has to be done: the deletion goes on by itself. Creating it again waits for the end of it.")
+	}
+	return cur, err
+}
+
+// create stores a new spec as generation 1. WorkerExists when there is one, WorkerDeleting while there still is one.
 func (s store) create(ctx context.Context, spec functions.Spec) error {
 	spec.Generation = 1
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
-	_, err = s.meta.Put(ctx, specKey(spec.Kind, spec.FQName), data, meta.Absent)
-	if errors.Is(err, meta.ErrConflict) {
+	key := specKey(spec.Kind, spec.FQName)
+	for range maxTries {
+		_, err = s.meta.Put(ctx, key, data, meta.Absent)
+		unknown := errors.Is(err, meta.ErrUnknown)
+		if err == nil || !unknown && !errors.Is(err, meta.ErrConflict) {
+			return err
+		}
+		v, getErr := s.meta.Get(ctx, key)
+		switch {
+		case errors.Is(getErr, meta.ErrNotFound): // it went away meanwhile, or our answer was lost before anything was written
+			continue
+		case getErr != nil:
+			return errors.Join(err, getErr)
+		case unknown && bytes.Equal(v.Data, data): // it was written, and the answer lost
+			return nil
+		}
+		if cur, err := decodeSpec(owner{spec.Kind, spec.FQName}, v.Data); err == nil && cur.Deleting {
+			return fault.WorkerDeleting.New("%s %s", spec.Kind, spec.FQName)
+		}
 		return fault.WorkerExists.New("%s %s", spec.Kind, spec.FQName)
 	}
 	return err
 }
 
-// change reads a spec, lets edit change it, and stores it with the next generation. A change that crosses another one is tried again.
+// change reads a spec, lets edit change it, and stores it with the next generation. A change that crosses another one is tried again. What is
+// being deleted is not there.
 func (s store) change(ctx context.Context, kind functions.Kind, n functions.FQName, edit func(*functions.Spec) error) (functions.Spec, error) {
-	for range 10 {
+	return s.edit(ctx, kind, n, func(spec *functions.Spec) error {
+		if spec.Deleting {
+			_, err := s.live(ctx, kind, n)
+			return err
+		}
+		return edit(spec)
+	})
+}
+
+// mark begins a deletion, or finds one begun.
+func (s store) mark(ctx context.Context, kind functions.Kind, n functions.FQName) error {
+	_, err := s.edit(ctx, kind, n, func(spec *functions.Spec) error {
+		spec.Deleting = true
+		return nil
+	})
+	return err
+}
+
+func (s store) edit(ctx context.Context, kind functions.Kind, n functions.FQName, edit func(*functions.Spec) error) (functions.Spec, error) {
+	for range maxTries {
 		cur, err := s.get(ctx, kind, n)
 		if err != nil {
 			return functions.Spec{}, err
@@ -89,22 +137,24 @@ func (s store) change(ctx context.Context, kind functions.Kind, n functions.FQNa
 		if err == nil {
 			return cur.Spec, nil
 		}
-		if !errors.Is(err, meta.ErrConflict) {
+		// A lost answer is no answer: what is there is read again, and a change found made already changes nothing more.
+		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrUnknown) {
 			return functions.Spec{}, err
 		}
 	}
 	return functions.Spec{}, fault.WorkerBusy.New("%s %s", kind, n)
 }
 
-func (s store) delete(ctx context.Context, kind functions.Kind, n functions.FQName) error {
-	err := s.meta.Delete(ctx, specKey(kind, n), meta.Any)
+// remove takes the record of a deployment away, if it is still the one that was read.
+func (s store) remove(ctx context.Context, cur stored) error {
+	err := s.meta.Delete(ctx, specKey(cur.Kind, cur.FQName), cur.version)
 	if errors.Is(err, meta.ErrNotFound) {
-		return fault.WorkerNotFound.New("%s %s", kind, n)
+		return nil
 	}
 	return err
 }
 
-// forget removes the checkpoints of a deployment that is deleted and stopped.
+// forget removes the checkpoints of a deployment that is being deleted and stopped.
 func (s store) forget(ctx context.Context, kind functions.Kind, n functions.FQName) error {
 	base := "/strobe/checkpoints/" + string(kind) + "/" + n.String()
 	indexes, err := s.meta.List(ctx, base)
@@ -119,50 +169,62 @@ func (s store) forget(ctx context.Context, kind functions.Kind, n functions.FQNa
 	return nil
 }
 
-// names lists the deployments of a kind in a namespace, sorted.
+// names lists the deployments of a kind in a namespace, sorted, those that are being deleted included.
 func (s store) names(ctx context.Context, kind functions.Kind, tenant, namespace string) ([]string, error) {
 	names, err := s.meta.List(ctx, root(kind)+"/"+tenant+"/"+namespace)
 	sort.Strings(names)
 	return names, err
 }
 
+// desired is all that is deployed.
+type desired struct {
+	specs      []functions.Spec
+	unreadable map[owner]error // one damaged record must not stop the others
+}
+
 // all reads every spec of every kind.
-func (s store) all(ctx context.Context) ([]functions.Spec, error) {
-	var out []functions.Spec
+func (s store) all(ctx context.Context) (desired, error) {
+	out := desired{unreadable: map[owner]error{}}
 	for _, kind := range []functions.Kind{functions.KindFunction, functions.KindSource} {
-		err := s.walk(ctx, root(kind), 3, func(key string) error {
-			v, err := s.meta.Get(ctx, key)
-			if errors.Is(err, meta.ErrNotFound) {
-				return nil
-			}
-			if err != nil {
+		err := s.walk(ctx, kind, func(n functions.FQName) error {
+			cur, err := s.get(ctx, kind, n)
+			switch {
+			case err == nil:
+				out.specs = append(out.specs, cur.Spec)
+			case fault.Has(err, fault.WorkerRecord):
+				out.unreadable[owner{kind, n}] = err
+			case !fault.Has(err, fault.WorkerNotFound): // that one went while we read
 				return err
 			}
-			var spec functions.Spec
-			if err := json.Unmarshal(v.Data, &spec); err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-			out = append(out, spec)
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return desired{}, err
 		}
 	}
 	return out, nil
 }
 
-func (s store) walk(ctx context.Context, key string, depth int, leaf func(key string) error) error {
-	if depth == 0 {
-		return leaf(key)
-	}
-	children, err := s.meta.List(ctx, key)
+func (s store) walk(ctx context.Context, kind functions.Kind, leaf func(n functions.FQName) error) error {
+	tenants, err := s.meta.List(ctx, root(kind))
 	if err != nil {
 		return err
 	}
-	for _, c := range children {
-		if err := s.walk(ctx, key+"/"+c, depth-1, leaf); err != nil {
+	for _, tenant := range tenants {
+		namespaces, err := s.meta.List(ctx, root(kind)+"/"+tenant)
+		if err != nil {
 			return err
+		}
+		for _, namespace := range namespaces {
+			names, err := s.meta.List(ctx, root(kind)+"/"+tenant+"/"+namespace)
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				if err := leaf(functions.FQName{Tenant: tenant, Namespace: namespace, Name: name}); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
