@@ -169,8 +169,12 @@ func (a *app) logsCommand(plural string) *cobra.Command {
 				return err
 			}
 			defer resp.Body.Close()
-			if _, err := io.Copy(a.Out, resp.Body); err != nil && c.Context().Err() == nil {
+			n, err := io.Copy(a.Out, resp.Body)
+			if err != nil && c.Context().Err() == nil {
 				return err
+			}
+			if n == 0 {
+				fmt.Fprintln(a.Err, "nothing was logged yet")
 			}
 			return nil
 		}}
