@@ -50,6 +50,18 @@ var (
 		Cause: "The file is damaged or cut off, or uses WASM features that Strobe does not run (threads, multiple memories, garbage-collected types).",
 		Fix:   "Build it again and compare its size with what was uploaded; build for wasm32-wasip1.",
 	}
+	FunctionTooLarge = &Fault{
+		Code:  "STB-FUNCTION-0040",
+		Title: "the module is too large",
+		Cause: "The file, one of its functions, its tables or its lists are larger than Strobe compiles: that would take memory and time from everything else on the machine.",
+		Fix:   "Leave out what the function does not use; data belongs into a topic or the configuration. `-ldflags=-s -w` makes a Go module smaller.",
+	}
+	FunctionCompileTime = &Fault{
+		Code:  "STB-FUNCTION-0041",
+		Title: "the module takes too long to compile",
+		Cause: "Compiling was given up. It runs at a low priority, so that a busy machine makes it longer.",
+		Fix:   "Make the module smaller, or try again when the machine is less busy.",
+	}
 	FunctionStart = &Fault{
 		Code:  "STB-FUNCTION-0009",
 		Title: "the module fails while it is initialised",
@@ -77,6 +89,12 @@ var (
 		Title: "the function ran out of memory",
 		Cause: "The guest asked for more memory than its cap and did not go on without it.",
 		Fix:   "Keep less between messages, or raise the function's memory.",
+	}
+	FunctionRecursion = &Fault{
+		Code:  "STB-FUNCTION-0016",
+		Title: "the function's calls are nested too deeply",
+		Cause: "A function that calls itself without end, or much too often, was stopped.",
+		Fix:   "Find the recursion that does not end; `strobe functions parked show` has the message that leads into it.",
 	}
 	FunctionReply = &Fault{
 		Code:  "STB-FUNCTION-0013",
@@ -163,8 +181,8 @@ var (
 // functionFaults is the function room's part of the table.
 var functionFaults = []*Fault{
 	FunctionNotWasm, FunctionComponent, FunctionImports, FunctionEntryPoints, FunctionABI, FunctionNoHandler, FunctionMemoryMinimum,
-	FunctionDamaged, FunctionStart,
-	FunctionCrashed, FunctionDeadline, FunctionMemory, FunctionReply, FunctionNoOutput, FunctionTopicName,
+	FunctionDamaged, FunctionStart, FunctionTooLarge, FunctionCompileTime,
+	FunctionCrashed, FunctionDeadline, FunctionMemory, FunctionRecursion, FunctionReply, FunctionNoOutput, FunctionTopicName,
 	FunctionNoIndex, FunctionTooManyOutputs, FunctionDeadLetter,
 	FunctionNoGo, FunctionOldGo, FunctionBuild, FunctionNoProject, FunctionProjectExists, FunctionProjectName,
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/runtime/wasm/fuel"
@@ -34,8 +35,9 @@ type Engine struct {
 // sharedCache is the compilation cache of one module content.
 type sharedCache struct {
 	wazero.CompilationCache
-	users   int
-	compile sync.Mutex // one compiles, the others find it done
+	users    int
+	compile  sync.Mutex // one compiles, the others find it done
+	unsealed string     // directory that is not sealed yet; empty: there is none
 }
 
 // NewEngine makes an Engine.
@@ -56,7 +58,7 @@ type program struct {
 	release  func()
 }
 
-// compile compiles a module that looks like one. A cache on disk that cannot be used is thrown away and made anew.
+// compile compiles a module that looks like one. A cache on disk that was damaged is thrown away and made anew.
 func (e *Engine) compile(ctx context.Context, module []byte) (*program, error) {
 	hash := Hash(module)
 	module, err := fuel.Inject(module)
@@ -68,17 +70,14 @@ func (e *Engine) compile(ctx context.Context, module []byte) (*program, error) {
 	case err != nil:
 		return nil, fault.FunctionDamaged.New("%w", err)
 	}
-	cache, err := e.acquire(hash)
-	if err != nil {
-		return nil, err
-	}
+	cache := e.acquire(hash)
 	p, err := e.compileWith(ctx, cache, module)
 	if err == nil {
 		p.release = func() { e.release(hash, cache) }
 		return p, nil
 	}
-	if e.options.CacheDir != "" && ctx.Err() == nil {
-		// Damage in the cache looks like damage in the module; only compiling without the cache can tell.
+	if e.options.CacheDir != "" && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		// A full disk looks like damage in the module; only compiling without the cache can tell.
 		_ = os.RemoveAll(e.dir(hash))
 		fresh := &sharedCache{CompilationCache: wazero.NewCompilationCache()}
 		if p, err = e.compileWith(ctx, fresh, module); err == nil {
@@ -89,21 +88,33 @@ func (e *Engine) compile(ctx context.Context, module []byte) (*program, error) {
 		_ = fresh.Close(ctx)
 	}
 	e.release(hash, cache)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fault.FunctionCompileTime.New("after %v", compileTime)
 	}
 	return nil, fault.FunctionDamaged.New("%w", err)
 }
+
+// workers is how many goroutines compile: the runtime looks whether it should stop only when there is more than one.
+const workers = 2
 
 func (e *Engine) compileWith(ctx context.Context, cache *sharedCache, module []byte) (*program, error) {
 	config := wazero.NewRuntimeConfig().WithCompilationCache(cache.CompilationCache).WithDebugInfoEnabled(false)
 	p := &program{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
 	cache.compile.Lock()
 	defer cache.compile.Unlock()
+	limited, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, workers), compileTime)
+	defer cancel()
 	var err error
-	if p.compiled, err = p.runtime.CompileModule(ctx, module); err != nil {
+	if p.compiled, err = p.runtime.CompileModule(limited, module); err != nil {
 		_ = p.runtime.Close(ctx)
 		return nil, err
+	}
+	if cache.unsealed != "" {
+		_ = seal(cache.unsealed) // else the next process compiles it again
+		cache.unsealed = ""
 	}
 	// Compiling leaves garbage of many times the module's size in a process that is otherwise small, and does not happen often.
 	debug.FreeOSMemory()
@@ -112,26 +123,39 @@ func (e *Engine) compileWith(ctx context.Context, cache *sharedCache, module []b
 
 func (e *Engine) dir(hash string) string { return filepath.Join(e.options.CacheDir, hash) }
 
-func (e *Engine) acquire(hash string) (*sharedCache, error) {
+func (e *Engine) acquire(hash string) *sharedCache {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if c := e.caches[hash]; c != nil {
 		c.users++
-		return c, nil
+		return c
 	}
-	c := &sharedCache{users: 1, CompilationCache: wazero.NewCompilationCache()}
+	c := &sharedCache{users: 1}
 	if e.options.CacheDir != "" {
-		if err := os.MkdirAll(e.options.CacheDir, 0o700); err != nil {
-			return nil, err
-		}
-		disk, err := wazero.NewCompilationCacheWithDir(e.dir(hash))
-		if err != nil {
-			return nil, err
-		}
-		c.CompilationCache = disk
+		c.open(e.dir(hash))
+	}
+	if c.CompilationCache == nil {
+		c.CompilationCache = wazero.NewCompilationCache()
 	}
 	e.caches[hash] = c
-	return c, nil
+	return c
+}
+
+// open uses the cache in a directory, emptied unless it is sealed. Where that is not possible there is none: a full disk keeps no function from
+// running.
+func (c *sharedCache) open(dir string) {
+	if !sealed(dir) {
+		c.unsealed = dir
+		if os.RemoveAll(dir) != nil {
+			return
+		}
+	}
+	if os.MkdirAll(filepath.Dir(dir), 0o700) != nil {
+		return
+	}
+	if disk, err := wazero.NewCompilationCacheWithDir(dir); err == nil {
+		c.CompilationCache = disk
+	}
 }
 
 func (e *Engine) release(hash string, c *sharedCache) {

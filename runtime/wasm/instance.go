@@ -21,7 +21,6 @@ type instance struct {
 	memory  api.Memory
 	linear  *memory
 	guard   guard
-	buf     api.Function
 	process api.Function
 	stack   [2]uint64
 
@@ -30,9 +29,9 @@ type instance struct {
 }
 
 // instantiate starts a guest of p. After an error the instance is closed, and only good for explain.
-func instantiate(ctx context.Context, p *program, limit int64, deadline time.Duration) (*instance, error) {
-	a := &allocator{limit: uint64(limit)}
-	start := guard{deadline: max(deadline, startTime)}
+func instantiate(ctx context.Context, p *program, o *Options) (*instance, error) {
+	a := &allocator{limit: uint64(o.MemoryBytes)}
+	start := guard{deadline: max(o.Deadline, o.StartTime)}
 	in := &instance{guard: start}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	err := start.run(ctx, func(ctx context.Context) (err error) {
@@ -42,7 +41,6 @@ func instantiate(ctx context.Context, p *program, limit int64, deadline time.Dur
 			return err
 		}
 		in.memory = in.module.Memory()
-		in.buf = in.module.ExportedFunction(abi.ExportBuffer)
 		in.process = in.module.ExportedFunction(abi.ExportProcess)
 		if f := in.module.ExportedFunction(abi.ExportInitialize); f != nil {
 			if err := start.call(ctx, f, in.stack[:]); err != nil {
@@ -55,7 +53,7 @@ func instantiate(ctx context.Context, p *program, limit int64, deadline time.Dur
 		in.close()
 		return in, err
 	}
-	in.guard.deadline = deadline
+	in.guard.deadline = o.Deadline
 	return in, nil
 }
 
@@ -99,11 +97,22 @@ func (in *instance) call(ctx context.Context, n int, write func(buf []byte)) (re
 	return reply, err
 }
 
+// longCall is a call after which the guest gets a new call stack.
+const longCall = time.Millisecond
+
+// stackLimit is what the runtime lets a guest call stack reach before it ends the call; it may then have doubled once more.
+const stackLimit = 50_000_000
+
+// forgetStack gives back the call stack. The runtime keeps one for each function that the host calls, outside of the guest's memory and its cap;
+// it grows by doubling up to 100 MB, then the call fails, and does not shrink. To write and double it up to more than a few MB takes longer
+// than longCall, so only after a long call there can be something to give back.
+func (in *instance) forgetStack() { in.process = in.module.ExportedFunction(abi.ExportProcess) }
+
 // grow asks the guest for a buffer with room for at least n bytes.
 func (in *instance) grow(ctx context.Context, n int) error {
 	room := (n + n/4 + page) / page * page
 	in.stack[0] = uint64(room)
-	if err := in.guard.call(ctx, in.buf, in.stack[:]); err != nil {
+	if err := in.guard.call(ctx, in.module.ExportedFunction(abi.ExportBuffer), in.stack[:]); err != nil {
 		return err
 	}
 	in.input, in.room = uint32(in.stack[0]), uint32(room)
@@ -121,6 +130,11 @@ func (in *instance) explain(err error, printed string) error {
 	if errors.Is(err, errDeadline) {
 		return fault.FunctionDeadline.New("after %v", in.guard.deadline)
 	}
+	// The runtime's text goes on with a stack of hundreds of lines.
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	if strings.HasSuffix(first, "stack overflow") { // the error itself is not exported
+		return fault.FunctionRecursion.New("its calls took more than %s", size(stackLimit))
+	}
 	if in.linear != nil && in.linear.refused {
 		return fault.FunctionMemory.New("it asked for more than %s", size(int64(in.linear.limit)))
 	}
@@ -131,8 +145,6 @@ func (in *instance) explain(err error, printed string) error {
 	if errors.As(err, &exit) {
 		return fault.FunctionCrashed.New("it ended itself with code %d", exit.ExitCode())
 	}
-	// The runtime's text goes on with a stack of hundreds of lines.
-	first, _, _ := strings.Cut(err.Error(), "\n")
 	return fault.FunctionCrashed.New("%s", strings.TrimSuffix(first, " (recovered by wazero)"))
 }
 

@@ -22,6 +22,7 @@ type handmade struct {
 	global     string            // module.name: an imported global
 	initialize []byte            // body of _initialize; nil: none
 	start      bool              // exports _start too
+	begins     bool              // _initialize is the start function of the format too
 	process    []byte            // body of strobe_process, instead of answering reply
 }
 
@@ -80,6 +81,7 @@ func (h handmade) bytes() []byte {
 	export(abi.ExportABI, ">i", cat([]byte{0x41}, sleb(int64(h.abi))))
 	export(abi.ExportBuffer, "i>i", cat([]byte{0x41}, sleb(int64(h.buf))))
 	export(abi.ExportProcess, "ii>l", process)
+	initialize := first + uint64(len(functions))
 	if h.initialize != nil {
 		export(abi.ExportInitialize, ">", h.initialize)
 	}
@@ -97,6 +99,9 @@ func (h handmade) bytes() []byte {
 		out = append(out, section(5, [][]byte{cat([]byte{0}, uleb(uint64(h.pages)))})...)
 	}
 	out = append(out, section(7, exports)...)
+	if h.begins {
+		out = append(out, cat([]byte{8}, uleb(uint64(len(uleb(initialize)))), uleb(initialize))...)
+	}
 	out = append(out, section(10, codes)...)
 	if len(h.data) > 0 {
 		out = append(out, section(11, [][]byte{cat([]byte{0, 0x41, 0, 0x0b}, uleb(uint64(len(h.data))), h.data)})...)

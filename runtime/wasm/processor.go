@@ -19,6 +19,7 @@ type Options struct {
 	Config      map[string]string // what the guest reads with strobe.config
 	MemoryBytes int64             // cap of the guest's memory; 0: DefaultMemory
 	Deadline    time.Duration     // for each call; 0: DefaultDeadline
+	StartTime   time.Duration     // for a guest to initialise itself, if its Deadline is shorter; 0: DefaultStartTime
 	Logs        *slog.Logger      // takes the guest's lines; nil: nobody
 }
 
@@ -26,6 +27,8 @@ type Options struct {
 const (
 	DefaultMemory   = 128 << 20
 	DefaultDeadline = 10 * time.Second
+	// DefaultStartTime is long: language runtimes and package variables are initialised, on a machine that may be busy.
+	DefaultStartTime = 10 * time.Second
 )
 
 func (o Options) withDefaults() Options {
@@ -34,6 +37,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Deadline <= 0 {
 		o.Deadline = DefaultDeadline
+	}
+	if o.StartTime <= 0 {
+		o.StartTime = DefaultStartTime
 	}
 	if o.Logs == nil {
 		o.Logs = slog.New(slog.DiscardHandler)
@@ -73,6 +79,9 @@ func (e *Engine) New(ctx context.Context, module []byte, o Options) (*Processor,
 	if err := checkHeader(module); err != nil {
 		return nil, err
 	}
+	if err := checkLimits(module); err != nil {
+		return nil, err
+	}
 	program, err := e.compile(ctx, module)
 	if err != nil {
 		return nil, err
@@ -104,7 +113,8 @@ func (p *Processor) Process(ctx context.Context, in []connectors.Record) ([]conn
 	p.req.measure(p.options.Output, in)
 	begin := time.Now()
 	b, err := p.guest.call(ctx, p.req.size, func(buf []byte) { p.req.write(buf, in) })
-	p.metrics.Nanos.Add(int64(time.Since(begin)))
+	took := time.Since(begin)
+	p.metrics.Nanos.Add(int64(took))
 	p.metrics.Calls.Add(1)
 	if err == nil {
 		if err = p.reply.Decode(b, len(in), len(p.req.topics)); err != nil {
@@ -114,6 +124,9 @@ func (p *Processor) Process(ctx context.Context, in []connectors.Record) ([]conn
 	if err != nil {
 		p.metrics.Failures.Add(1)
 		return nil, nil, p.discard(ctx, err)
+	}
+	if took > longCall {
+		p.guest.forgetStack()
 	}
 	p.metrics.Records.Add(int64(len(in)))
 	outputs, results := p.result.read(&p.reply, p.req.topics)
@@ -127,7 +140,7 @@ func (p *Processor) Metrics() *Metrics { return &p.metrics }
 // start makes a guest. Its failure is one of the module, or of the machine.
 func (p *Processor) start(ctx context.Context) error {
 	p.logs.begin()
-	guest, err := instantiate(ctx, p.program, p.options.MemoryBytes, p.options.Deadline)
+	guest, err := instantiate(ctx, p.program, &p.options)
 	p.metrics.Starts.Add(1)
 	if err == nil {
 		p.guest = guest

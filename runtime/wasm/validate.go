@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -51,9 +50,6 @@ func (e *Engine) Validate(ctx context.Context, module []byte, memoryBytes int64)
 	info.Imports = slices.Compact(info.Imports)
 	return info, nil
 }
-
-// startTime is how long a guest may take to initialise itself, if its deadline is shorter.
-const startTime = 10 * time.Second
 
 var (
 	moduleHeader    = []byte{0, 'a', 's', 'm', 1, 0, 0, 0}

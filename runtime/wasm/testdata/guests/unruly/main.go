@@ -90,6 +90,17 @@ func handle(ctx *strobe.Context, m strobe.Message) error {
 			}
 			kept = append(kept, b)
 		}
+	case "recurse":
+		deeper(0)
+	case "flood":
+		for {
+			fmt.Println(rest)
+		}
+	case "long":
+		line := strings.Repeat("long ", 1<<18)
+		fmt.Println(line)
+		fmt.Fprintln(os.Stderr, line)
+		ctx.Log().Info(line)
 	case "reject":
 		ctx.Emit(m) // is not published
 		return strobe.Reject(rest)
@@ -100,5 +111,7 @@ func handle(ctx *strobe.Context, m strobe.Message) error {
 	}
 	return nil
 }
+
+func deeper(n int) int { return deeper(n+1) + calls }
 
 func main() {}
