@@ -14,7 +14,7 @@ const forwarder = "forwarder"
 // measureFunction publishes to a topic that the echo function reads, as fast as messages come out of its output topic, and the same through a
 // forwarder, a process as well, that sends entries on as they are. Both use the same broker.
 func measureFunction(ctx context.Context, b *bench) error {
-	module, err := b.buildEcho(ctx)
+	module, err := b.buildFunction(ctx, "echo")
 	if err != nil {
 		return err
 	}

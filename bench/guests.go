@@ -11,15 +11,15 @@ import (
 // guestsDir is where the guests' sources are, seen from the repository's root, where `make bench` runs.
 const guestsDir = "bench/guests"
 
-// buildEcho builds the echo function the way users do and returns the path of its module.
-func (b *bench) buildEcho(ctx context.Context) (string, error) {
-	out := filepath.Join(b.dir, "echo.wasm")
+// buildFunction builds one of the functions the way users do and returns the path of its module.
+func (b *bench) buildFunction(ctx context.Context, name string) (string, error) {
+	out := filepath.Join(b.dir, name+".wasm")
 	if _, err := os.Stat(out); err == nil {
 		return out, nil
 	}
-	text, err := exec.CommandContext(ctx, b.strobe, "functions", "build", guestsDir+"/echo", "--out", out).CombinedOutput()
+	text, err := exec.CommandContext(ctx, b.strobe, "functions", "build", guestsDir+"/"+name, "--out", out).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("building the echo function: %w\n%s", err, text)
+		return "", fmt.Errorf("building the function %s: %w\n%s", name, err, text)
 	}
 	return out, nil
 }

@@ -35,6 +35,7 @@ var measurements = []measurement{
 	{"catch-up", "reading a backlog of 1 GiB", measureCatchUp},
 	{"wasm", "calls of a guest", measureWasm},
 	{"function", "an identity function between two topics", measureFunction},
+	{"neighbour", "publish latency beside functions that loop", measureNeighbour},
 	{"cdc-rate", "rows of a Postgres outbox a second", measureCDCRate},
 	{"cdc-latency", "from the insertion of a row to the consumer", measureCDCLatency},
 	{"write-amplification", "bytes written to the disk for a byte published", measureWriteAmplification},

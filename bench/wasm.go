@@ -20,7 +20,7 @@ const wasmRecords = 100
 
 // measureWasm calls the echo function through runtime/wasm and a guest that copies through wazero alone, with wasmRecords messages a call.
 func measureWasm(ctx context.Context, b *bench) error {
-	path, err := b.buildEcho(ctx)
+	path, err := b.buildFunction(ctx, "echo")
 	if err != nil {
 		return err
 	}

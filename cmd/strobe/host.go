@@ -11,12 +11,14 @@ import (
 	"github.com/strobemq/strobe/runtime/host"
 )
 
+// childNice is how nice the child process is to everybody else.
+const childNice = 5
+
 // runHost is the child process that holds guests and connectors.
 func runHost() int {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM) // the parent decides when to stop, and drains first
-	// A guest that loops burns a core until its deadline: the broker's process goes first. Where it is not allowed nothing is lost.
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 5)
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", "host")
+	behindTheBroker(log)
 	servePprof(log, pprofHostAddress)
 	b := host.NewBuilder(all.Types)
 	if err := host.RunChild(log, b.Build, b.Judge); err != nil {
