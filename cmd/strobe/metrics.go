@@ -1,51 +1,98 @@
 package main
 
 import (
+	"math"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/segment"
 )
+
+// metric is one line of a table of metrics. What ends in _total is a counter since the start, everything else a gauge; units are in
+// the name. A value that is not known is NaN, and not shown.
+type metric[T any] struct {
+	name, help string
+	value      func(*T) float64
+}
 
 // metrics serves Prometheus. Nothing is sampled between two scrapes; there are no series by topic.
 func (n *node) metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	gauge := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "strobe", Name: name, Help: help}, value))
-	}
-	counter := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "strobe", Name: name, Help: help}, value))
-	}
-	gauge("payload_bytes", "Bytes of messages held in memory.", func() float64 { return float64(bk.SlabBytesInUse()) })
-	gauge("topics_loaded", "Topics that are loaded.", func() float64 { return float64(len(n.broker.topics.All())) })
-	gauge("bookies_read_only", "Bookies that take no entries now.", func() float64 {
-		var k float64
-		for _, b := range n.bookies {
-			if b.ReadOnly() != nil {
-				k++
+	r.MustRegister(
+		newScraper(brokerMetrics, nil, func(show func(*node, ...string)) { show(n) }),
+		newScraper(bookieMetrics, byBookie, func(show func(*bookie.Metrics, ...string)) {
+			for _, b := range n.bookies {
+				m := b.Metrics()
+				show(&m, b.ID())
 			}
-		}
-		return k
-	})
-	n.brokerMetrics(gauge, counter)
+		}),
+		newScraper(logMetrics, byBookie, func(show func(*segment.Metrics, ...string)) {
+			for _, b := range n.bookies {
+				if m, ok := b.LogMetrics(); ok {
+					show(&m, b.ID())
+				}
+			}
+		}),
+		newScraper(ledgerMetrics, nil, once(n.ledgers.Metrics)),
+		newScraper(managedMetrics, nil, once(n.managed.Metrics)),
+		newScraper(metaMetrics, nil, once(n.meta.Stats)),
+	)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 
-// brokerMetrics are the totals of connections and topics.
-func (n *node) brokerMetrics(gauge, counter func(name, help string, value func() float64)) {
-	gauge("connections", "Connections of clients.", func() float64 { return float64(n.broker.server.Stats().Connections) })
-	gauge("publish_budget_used_bytes", "Bytes received and not yet acknowledged (limit: broker.maxMessagePublishBufferSizeInMB).", func() float64 {
-		return float64(n.broker.server.Stats().PublishBytes)
-	})
-	counter("messages_in_total", "Messages published to topics that are loaded.", func() float64 {
-		var k uint64
-		for _, t := range n.broker.topics.All() {
-			k += t.Stats().MessagesIn
+// byBookie is the label of what every bookie has: its id.
+var byBookie = []string{"bookie"}
+
+// once shows the one snapshot there is.
+func once[T any](snapshot func() T) func(show func(*T, ...string)) {
+	return func(show func(*T, ...string)) {
+		m := snapshot()
+		show(&m)
+	}
+}
+
+// scraper is a table of metrics as Prometheus wants it: each scrape takes one snapshot and tells its numbers.
+type scraper[T any] struct {
+	table []metric[T]
+	descs []*prometheus.Desc
+	each  func(show func(snapshot *T, labels ...string))
+}
+
+func newScraper[T any](table []metric[T], labels []string, each func(show func(*T, ...string))) *scraper[T] {
+	s := &scraper[T]{table: table, each: each}
+	for _, m := range table {
+		s.descs = append(s.descs, prometheus.NewDesc(m.name, m.help, labels, nil))
+	}
+	return s
+}
+
+// Describe implements prometheus.Collector.
+func (s *scraper[T]) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range s.descs {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *scraper[T]) Collect(ch chan<- prometheus.Metric) {
+	s.each(func(snapshot *T, labels ...string) {
+		for i, m := range s.table {
+			if v := m.value(snapshot); !math.IsNaN(v) {
+				ch <- prometheus.MustNewConstMetric(s.descs[i], kindOf(m.name), v, labels...)
+			}
 		}
-		return float64(k)
 	})
+}
+
+func kindOf(name string) prometheus.ValueType {
+	if strings.HasSuffix(name, "_total") {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"math"
+
+	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/ledger"
+	"github.com/strobemq/strobe/storage/managed"
+	"github.com/strobemq/strobe/storage/meta/local"
+	"github.com/strobemq/strobe/storage/segment"
+)
+
+// bookieMetrics are a bookie's, before its log.
+var bookieMetrics = []metric[bookie.Metrics]{
+	{"strobe_bookie_queue_bytes", "Adds in flight, over all connections.", func(m *bookie.Metrics) float64 { return float64(m.QueueBytes) }},
+	{"strobe_bookie_queue_limit_bytes", "How much of them one connection may have.", func(m *bookie.Metrics) float64 { return float64(m.QueueLimit) }},
+	{"strobe_bookie_connections", "Connections of ledger clients.", func(m *bookie.Metrics) float64 { return float64(m.Connections) }},
+	{"strobe_bookie_ledgers", "Ledgers whose keys and fences are in memory.", func(m *bookie.Metrics) float64 { return float64(m.Ledgers) }},
+	{"strobe_bookie_entries_total", "Entries made durable.", func(m *bookie.Metrics) float64 { return float64(m.Entries) }},
+	{"strobe_bookie_entry_bytes_total", "Bytes of entries made durable, headers included.", func(m *bookie.Metrics) float64 { return float64(m.EntryBytes) }},
+	{"strobe_bookie_adds_refused_total", "Adds that failed or were not taken: fence, key, no room, read-only.", func(m *bookie.Metrics) float64 { return float64(m.Refused) }},
+	{"strobe_bookie_ledgers_fenced_total", "Ledgers fenced.", func(m *bookie.Metrics) float64 { return float64(m.Fences) }},
+	{"strobe_bookie_ledgers_collected_total", "Ledgers collected after they were deleted.", func(m *bookie.Metrics) float64 { return float64(m.Dropped) }},
+}
+
+// logMetrics are those of a bookie's log.
+var logMetrics = []metric[segment.Metrics]{
+	{"strobe_bookie_log_queue_bytes", "Records that wait for the log or are being written.", func(m *segment.Metrics) float64 { return float64(m.QueueBytes) }},
+	{"strobe_bookie_log_queue_limit_bytes", "How much of them there may be.", func(m *segment.Metrics) float64 { return float64(m.QueueLimit) }},
+	{"strobe_bookie_log_syncs_total", "Groups of records made durable, one sync each.", func(m *segment.Metrics) float64 { return float64(m.Syncs) }},
+	{"strobe_bookie_log_written_bytes_total", "Bytes of groups and index blocks written.", func(m *segment.Metrics) float64 { return float64(m.WrittenBytes) }},
+	{"strobe_bookie_log_open_segments", "Segments without a footer.", func(m *segment.Metrics) float64 { return float64(m.OpenSegments) }},
+	{"strobe_bookie_log_sealed_segments", "Segments with a footer, in use.", func(m *segment.Metrics) float64 { return float64(m.SealedSegments) }},
+	{"strobe_bookie_log_pool_segments", "Dead segments, to be recycled.", func(m *segment.Metrics) float64 { return float64(m.PoolSegments) }},
+	{"strobe_bookie_log_segments_sealed_total", "Segments that got their footer.", func(m *segment.Metrics) float64 { return float64(m.Sealed) }},
+	{"strobe_bookie_log_segments_freed_total", "Segments that died: nothing in them is needed any more.", func(m *segment.Metrics) float64 { return float64(m.Freed) }},
+	{"strobe_bookie_log_segments_recycled_total", "Segments begun in a file that was written before.", func(m *segment.Metrics) float64 { return float64(m.Recycled) }},
+	{"strobe_bookie_log_survivors_total", "Entries appended again to free their segment.", func(m *segment.Metrics) float64 { return float64(m.Survivors) }},
+	{"strobe_bookie_log_index_bytes", "Memory of the open segments' indexes, about.", func(m *segment.Metrics) float64 { return float64(m.IndexBytes) }},
+	{"strobe_bookie_log_disk_free_bytes", "Free space of the log's disk; not shown when the system does not tell.", func(m *segment.Metrics) float64 {
+		if m.DiskFree < 0 {
+			return math.NaN()
+		}
+		return float64(m.DiskFree)
+	}},
+	{"strobe_bookie_log_damaged_ranges", "Ranges of the log set aside as damaged.", func(m *segment.Metrics) float64 { return float64(m.Damaged) }},
+	{"strobe_bookie_log_limbo", "1: a part of the log was lost, and the bookie says so when it is asked.", func(m *segment.Metrics) float64 { return oneIf(m.Limbo) }},
+	{"strobe_bookie_log_read_only", "1: the log takes no entries.", func(m *segment.Metrics) float64 { return oneIf(m.ReadOnly) }},
+}
+
+// ledgerMetrics are the ledger client's.
+var ledgerMetrics = []metric[ledger.Metrics]{
+	{"strobe_ledger_writers", "Ledgers open for writing.", func(m *ledger.Metrics) float64 { return float64(m.Writers) }},
+	{"strobe_ledger_bookies_quarantined", "Bookies that failed lately, avoided where there are others.", func(m *ledger.Metrics) float64 { return float64(m.Quarantined) }},
+	{"strobe_ledger_marks_waiting", "Under-replication marks to be written.", func(m *ledger.Metrics) float64 { return float64(m.WaitingMarks) }},
+	{"strobe_ledger_marks_limit", "How many marks may wait; more are dropped.", func(m *ledger.Metrics) float64 { return float64(m.MarkLimit) }},
+	{"strobe_ledger_created_total", "Ledgers made.", func(m *ledger.Metrics) float64 { return float64(m.Created) }},
+	{"strobe_ledger_recoveries_total", "Ledgers recovered.", func(m *ledger.Metrics) float64 { return float64(m.Recoveries) }},
+	{"strobe_ledger_ensemble_changes_total", "Ensembles changed.", func(m *ledger.Metrics) float64 { return float64(m.Changes) }},
+	{"strobe_ledger_bookie_failures_total", "Bookies taken out of a ledger.", func(m *ledger.Metrics) float64 { return float64(m.Failures) }},
+	{"strobe_ledger_read_fallbacks_total", "Reads for which the first replica was no good.", func(m *ledger.Metrics) float64 { return float64(m.Fallbacks) }},
+	{"strobe_ledger_writers_fenced_total", "Writers that were fenced: another owner recovered their ledger.", func(m *ledger.Metrics) float64 { return float64(m.Fenced) }},
+}
+
+// managedMetrics are those of managed ledgers, their cursors and their cache.
+var managedMetrics = []metric[managed.Metrics]{
+	{"strobe_managed_open_ledgers", "Managed ledgers that are open: about one for each topic that is loaded.", func(m *managed.Metrics) float64 { return float64(m.Open) }},
+	{"strobe_managed_ledgers_created_total", "Ledgers begun, those of cursors included.", func(m *managed.Metrics) float64 { return float64(m.LedgersCreated) }},
+	{"strobe_managed_ledgers_recovered_total", "Ledgers that ended early and whose end had to be found.", func(m *managed.Metrics) float64 { return float64(m.Recovered) }},
+	{"strobe_managed_ledgers_trimmed_total", "Ledgers deleted because they were consumed, or empty.", func(m *managed.Metrics) float64 { return float64(m.LedgersTrimmed) }},
+	{"strobe_managed_fenced_total", "Managed ledgers that another owner took.", func(m *managed.Metrics) float64 { return float64(m.Fenced) }},
+	{"strobe_managed_node_writes_total", "Writes of metadata nodes.", func(m *managed.Metrics) float64 { return float64(m.NodeWrites) }},
+	{"strobe_managed_cursor_writes_total", "Cursor positions handed to writing.", func(m *managed.Metrics) float64 { return float64(m.CursorWrites) }},
+	{"strobe_managed_cursors_waiting", "Cursors that wait for their turn to be written.", func(m *managed.Metrics) float64 { return float64(m.CursorsWaiting) }},
+	{"strobe_managed_cursor_writes_limit_per_second", "Positions that may be written a second.", func(m *managed.Metrics) float64 { return float64(m.CursorBudget) }},
+	{"strobe_managed_cache_limit_bytes", "What the cache of entries may hold.", func(m *managed.Metrics) float64 { return float64(m.CacheLimit) }},
+	{"strobe_managed_cache_bytes", "What it holds, its index included.", func(m *managed.Metrics) float64 { return float64(m.Cache.Bytes) }},
+	{"strobe_managed_cache_hits_total", "Reads that found their first entry in the cache.", func(m *managed.Metrics) float64 { return float64(m.Cache.Hits) }},
+	{"strobe_managed_cache_misses_total", "Reads that did not.", func(m *managed.Metrics) float64 { return float64(m.Cache.Misses) }},
+}
+
+// metaMetrics are those of the metadata store.
+var metaMetrics = []metric[local.Stats]{
+	{"strobe_meta_commits_total", "Changes made durable; a batch counts once.", func(m *local.Stats) float64 { return float64(m.Commits) }},
+	{"strobe_meta_log_bytes", "What of the write-ahead log is not yet in tables.", func(m *local.Stats) float64 { return float64(m.LogBytes) }},
+	{"strobe_meta_table_bytes", "Tables on disk.", func(m *local.Stats) float64 { return float64(m.TableBytes) }},
+	{"strobe_meta_unsorted_tables", "Tables not yet merged with others; many make reads slow.", func(m *local.Stats) float64 { return float64(m.Unsorted) }},
+	{"strobe_meta_memtable_bytes", "Memory of what is not yet in tables.", func(m *local.Stats) float64 { return float64(m.MemtableBytes) }},
+	{"strobe_meta_cache_bytes", "Memory of the block cache.", func(m *local.Stats) float64 { return float64(m.CacheBytes) }},
+	{"strobe_meta_ephemerals", "Ephemeral values.", func(m *local.Stats) float64 { return float64(m.Ephemerals) }},
+	{"strobe_meta_sessions", "Sessions.", func(m *local.Stats) float64 { return float64(m.Sessions) }},
+	{"strobe_meta_watches", "Watches.", func(m *local.Stats) float64 { return float64(m.Watches) }},
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
