@@ -33,6 +33,7 @@ type world struct {
 
 	unsubscribe func() error // asked before a subscription goes
 	stored      func()       // called when a module was stored
+	putting     func(key string)
 }
 
 func newWorld(t *testing.T) *world {
@@ -84,6 +85,9 @@ type dying struct {
 }
 
 func (d dying) Put(ctx context.Context, key string, data []byte, expect meta.Version) (v meta.Version, err error) {
+	if d.l.putting != nil {
+		d.l.putting(key)
+	}
 	return v, d.l.step(func() error { v, err = d.Store.Put(ctx, key, data, expect); return err })
 }
 

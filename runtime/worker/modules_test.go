@@ -19,18 +19,17 @@ func TestDeletionDoesNotTakeTheModuleOfWhatIsBeingCreated(t *testing.T) {
 		l := w.live(0, false)
 		defer l.end()
 		l.createFunction("g", "module")
-		var once sync.Once
-		w.stored = func() {
-			once.Do(func() {
-				done := make(chan string)
-				go func() { done <- fmt.Sprint(l.call("DELETE", "functions/t/n/g", "", nil)) }()
-				synctest.Wait() // as far as it comes while the upload is under way
-				go func() {
-					if got := <-done; got != "204" {
-						t.Error("deletion:", got)
-					}
-				}()
-			})
+		deleted := make(chan string, 1)
+		w.putting = func(key string) {
+			if key != specKey(functions.KindFunction, fName) {
+				return
+			}
+			w.putting = nil
+			go func() { deleted <- fmt.Sprint(l.call("DELETE", "functions/t/n/g", "", nil)) }()
+			synctest.Wait()
+			if got := <-deleted; got != "204" {
+				t.Error("deletion:", got)
+			}
 		}
 		if code, text := l.createFunction("f", "module"); code != http.StatusNoContent {
 			t.Fatal(code, text)
