@@ -52,6 +52,7 @@ type Record struct {
 	PublishTime int64
 	Redelivery  int32
 	Producer    string // name of the producer to use on output when not empty (effectively-once, decisions §8)
+	Lease       *Lease // the reader's turn that it was read in; what is made of it may be written while that lasts. nil: for ever
 }
 
 // Batch is what one Read returned. Its records are in order.

@@ -55,6 +55,12 @@ func (n *node) startWorker() error {
 		SaveCheckpoint: func(ctx context.Context, k functions.Kind, f functions.FQName, i int, v []byte) error {
 			return w.worker.SaveCheckpoint(ctx, k, f, i, v)
 		},
+		LoadShared: func(ctx context.Context, k functions.Kind, f functions.FQName, key string) ([]byte, error) {
+			return w.worker.LoadShared(ctx, k, f, key)
+		},
+		SwapShared: func(ctx context.Context, k functions.Kind, f functions.FQName, key string, old, new []byte) ([]byte, error) {
+			return w.worker.SwapShared(ctx, k, f, key, old, new)
+		},
 	})
 	w.worker = worker.New(worker.Options{
 		Meta: n.meta, Launcher: w.launcher, Artifacts: &artifacts{meta: n.meta, ledgers: n.ledgers, quorum: n.quorum(), dir: modules},

@@ -26,7 +26,12 @@ var (
 		Cause: "The directory cannot be created, read or written.",
 		Fix:   "Check its path and permissions, or give another --data.",
 	}
+	ProcessControl = &Fault{
+		Code: "STB-PROCESS-0006", Title: "too much for the control socket",
+		Cause: "The host process of functions and connectors and its parent exchange configuration, positions and status in frames of at most 16 MiB. This one would be larger and was not sent.",
+		Fix:   "The detail names the call. A configuration as large as that belongs into a file or a topic that the function reads.",
+	}
 )
 
 // processFaults is the process room's part of the table.
-var processFaults = []*Fault{ProcessHost, ProcessDirInUse, ProcessPortInUse, ProcessListen, ProcessDataDir}
+var processFaults = []*Fault{ProcessHost, ProcessDirInUse, ProcessPortInUse, ProcessListen, ProcessDataDir, ProcessControl}

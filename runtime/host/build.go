@@ -109,7 +109,7 @@ func (b *Builder) function(ctx context.Context, in functions.Instance, env Envir
 	so := topicio.SourceOptions{Client: client, Topics: s.Inputs, Subscription: topicio.Subscription{
 		Name: s.Subscription, Ordered: s.Ordered, Earliest: s.Position == "earliest", Consumer: fmt.Sprintf("%s-%d", s.FQName, in.Index)}}
 	if s.Guarantee == string(connectors.EffectivelyOnce) {
-		so.Incarnations = topicio.NewIncarnations(env.Checkpoints)
+		so.Incarnations = topicio.NewIncarnations(env.Shared)
 	}
 	o.Source = topicio.NewSource(so)
 	return nil

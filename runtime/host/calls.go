@@ -6,7 +6,7 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
-// The calls of the control protocol. Parent to child: hello, start, stop, status, judge. Child to parent: ended, load, save, secret.
+// The calls of the control protocol. Parent to child: hello, start, stop, status, judge. Child to parent: ended, load, save, shared, secret.
 const (
 	callHello  = "hello"
 	callStart  = "start"
@@ -16,6 +16,7 @@ const (
 	callEnded  = "ended"
 	callLoad   = "load"
 	callSave   = "save"
+	callShared = "shared"
 	callSecret = "secret"
 )
 
@@ -55,9 +56,18 @@ type judgeCall struct {
 	Memory int64  `json:"memory"`
 }
 
+// statusCall asks for the instances whose run is above After, in order of their runs, a page at a time: all at once could be more than a frame.
+type statusCall struct {
+	After uint64 `json:"after"`
+}
+
 type statusReply struct {
 	Instances []instanceStatus `json:"instances"`
+	More      bool             `json:"more,omitempty"`
 }
+
+// statusPage is how many statuses go into one answer: each may have hundreds of counters and ten long errors.
+const statusPage = 64
 
 type instanceStatus struct {
 	Key    key              `json:"key"`
@@ -66,6 +76,19 @@ type instanceStatus struct {
 
 type checkpointCall struct {
 	Key   key    `json:"key"`
+	Value []byte `json:"value,omitempty"`
+}
+
+// sharedCall reads a value that the instances of a deployment share or, with Swap, replaces it if it is Old. The answer is the value it then has.
+type sharedCall struct {
+	Key  key    `json:"key"`
+	Name string `json:"name"`
+	Swap bool   `json:"swap,omitempty"`
+	Old  []byte `json:"old,omitempty"`
+	New  []byte `json:"new,omitempty"`
+}
+
+type sharedReply struct {
 	Value []byte `json:"value,omitempty"`
 }
 

@@ -1,17 +1,20 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/strobemq/strobe/connectors"
 	"github.com/strobemq/strobe/runtime/functions"
+	"github.com/strobemq/strobe/runtime/topicio"
 )
 
 // controlFD is the file descriptor by which the child inherits its end of the control socket.
@@ -33,7 +36,8 @@ type Judge func(ctx context.Context, settings Settings, path string, memory int6
 // Environment is what the child gives to an instance.
 type Environment struct {
 	Settings    Settings
-	Checkpoints connectors.Checkpoints
+	Checkpoints connectors.Checkpoints // the instance's own
+	Shared      topicio.Shared         // of all instances of its deployment
 	Secret      func(ref string) (string, error)
 	Log         *slog.Logger
 }
@@ -85,7 +89,11 @@ func (c *childProcess) answer(ctx context.Context, method string, body json.RawM
 		}
 		return nil, c.stop(ctx, in)
 	case callStatus:
-		return c.statuses(), nil
+		var in statusCall
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, err
+		}
+		return c.statuses(in.After), nil
 	case callJudge:
 		var in judgeCall
 		if err := json.Unmarshal(body, &in); err != nil {
@@ -105,7 +113,7 @@ func (c *childProcess) start(ctx context.Context, in startCall) error {
 	c.mu.Unlock()
 	k := in.Key
 	r, err := c.build(ctx, in.Instance, Environment{
-		Settings: settings, Checkpoints: remoteCheckpoints{c.peer, k}, Secret: c.secret,
+		Settings: settings, Checkpoints: remoteCheckpoints{c.peer, k}, Shared: remoteShared{c.peer, k}, Secret: c.secret,
 		Log: c.log.With("kind", k.Kind, "name", k.Name.String(), "instance", k.Index),
 	})
 	if err != nil {
@@ -137,14 +145,24 @@ func (c *childProcess) stop(ctx context.Context, in stopCall) error {
 	return r.Stop(ctx)
 }
 
-func (c *childProcess) statuses() statusReply {
+// statuses is the next page of statuses.
+func (c *childProcess) statuses(after uint64) statusReply {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := statusReply{Instances: make([]instanceStatus, 0, len(c.running))}
-	for k, r := range c.running {
-		if s, ok := r.Status(); ok {
-			out.Instances = append(out.Instances, instanceStatus{k, s})
+	var next []key
+	for k := range c.running {
+		if k.Run > after {
+			next = append(next, k)
 		}
+	}
+	slices.SortFunc(next, func(a, b key) int { return cmp.Compare(a.Run, b.Run) })
+	var out statusReply
+	if len(next) > statusPage {
+		next, out.More = next[:statusPage], true
+	}
+	for _, k := range next {
+		s, _ := c.running[k].Status()
+		out.Instances = append(out.Instances, instanceStatus{k, s})
 	}
 	return out
 }
@@ -169,4 +187,22 @@ func (r remoteCheckpoints) Load(ctx context.Context) ([]byte, error) {
 
 func (r remoteCheckpoints) Save(ctx context.Context, value []byte) error {
 	return r.peer.call(ctx, callSave, checkpointCall{Key: r.key, Value: value}, nil)
+}
+
+// remoteShared keeps what instances share through the parent.
+type remoteShared struct {
+	peer *peer
+	key  key
+}
+
+func (r remoteShared) Load(ctx context.Context, name string) ([]byte, error) {
+	var out sharedReply
+	err := r.peer.call(ctx, callShared, sharedCall{Key: r.key, Name: name}, &out)
+	return out.Value, err
+}
+
+func (r remoteShared) Swap(ctx context.Context, name string, old, new []byte) ([]byte, error) {
+	var out sharedReply
+	err := r.peer.call(ctx, callShared, sharedCall{Key: r.key, Name: name, Swap: true, Old: old, New: new}, &out)
+	return out.Value, err
 }

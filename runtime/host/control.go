@@ -9,13 +9,22 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
 )
 
-// A frame of the control protocol: a length of four bytes, big endian, and that many bytes of JSON. Both sides call and answer.
+// A frame of the control protocol: a length of four bytes, big endian, and that many bytes of JSON. Both sides call and answer. Whoever sends keeps
+// to the limit: what is larger is refused where it comes from, since the other side could only end the connection, and with it every instance.
 const maxFrame = 16 << 20
+
+// writeTime is how long the other side may take no bytes before it is given up. It reads on a goroutine that does nothing else.
+const writeTime = 30 * time.Second
+
+// maxDetail is how much text of an error goes over the socket.
+const maxDetail = 64 << 10
 
 // maxCalls is how many calls of the other side are worked on at once.
 const maxCalls = 64
@@ -36,9 +45,16 @@ type remoteError struct {
 
 func toRemote(err error) *remoteError {
 	if f, ok := fault.Of(err); ok {
-		return &remoteError{Code: f.Code, Detail: f.Detail, Fix: f.Fix}
+		return &remoteError{Code: f.Code, Detail: cut(f.Detail), Fix: f.Fix}
 	}
-	return &remoteError{Detail: err.Error()}
+	return &remoteError{Detail: cut(err.Error())}
+}
+
+func cut(text string) string {
+	if len(text) > maxDetail {
+		text = strings.ToValidUTF8(text[:maxDetail], "") + " …"
+	}
+	return text
 }
 
 func (e *remoteError) err() error {
@@ -63,7 +79,8 @@ type peer struct {
 	calls  sync.WaitGroup
 	slots  chan struct{}
 
-	write sync.Mutex
+	writer    chan struct{} // holds a token while nobody writes
+	writeTime time.Duration
 
 	mu      sync.Mutex
 	next    uint64
@@ -74,13 +91,16 @@ type peer struct {
 }
 
 func newPeer(conn net.Conn, h handler) *peer {
-	p := &peer{conn: conn, handle: h, slots: make(chan struct{}, maxCalls), waiting: map[uint64]chan frame{}, done: make(chan struct{})}
+	p := &peer{conn: conn, handle: h, slots: make(chan struct{}, maxCalls), writer: make(chan struct{}, 1), writeTime: writeTime,
+		waiting: map[uint64]chan frame{}, done: make(chan struct{})}
+	p.writer <- struct{}{}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	go p.read()
 	return p
 }
 
-// call asks the other side and waits for its answer, which is decoded into out unless out is nil.
+// call asks the other side and waits for its answer, which is decoded into out unless out is nil. errPeerGone when there is no other side any more, a
+// fault.ProcessControl when what is to be said, or the answer, is too large.
 func (p *peer) call(ctx context.Context, method string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -101,8 +121,8 @@ func (p *peer) call(ctx context.Context, method string, in, out any) error {
 		delete(p.waiting, id)
 		p.mu.Unlock()
 	}()
-	if err := p.send(frame{ID: id, Method: method, Body: body}); err != nil {
-		return errPeerGone
+	if err := p.send(ctx, frame{ID: id, Method: method, Body: body}); err != nil {
+		return err
 	}
 	select {
 	case f, ok := <-answer:
@@ -121,20 +141,38 @@ func (p *peer) call(ctx context.Context, method string, in, out any) error {
 	}
 }
 
-func (p *peer) send(f frame) error {
+// send writes a frame. An error that is no fault means that the connection has ended, or ctx before anything was written.
+func (p *peer) send(ctx context.Context, f frame) error {
 	text, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
 	if len(text) > maxFrame {
-		return fmt.Errorf("control frame of %d bytes, the limit is %d", len(text), maxFrame)
+		what := f.Method
+		if what == "" {
+			what = "answer"
+		}
+		return fault.ProcessControl.New("%s of %d bytes; the limit is %d", what, len(text), maxFrame)
 	}
 	buf := make([]byte, 4, 4+len(text))
 	binary.BigEndian.PutUint32(buf, uint32(len(text)))
-	p.write.Lock()
-	defer p.write.Unlock()
-	_, err = p.conn.Write(append(buf, text...))
-	return err
+	select {
+	case <-p.writer:
+	case <-p.ctx.Done():
+		return errPeerGone
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { p.writer <- struct{}{} }()
+	err = p.conn.SetWriteDeadline(time.Now().Add(p.writeTime))
+	if err == nil {
+		_, err = p.conn.Write(append(buf, text...))
+	}
+	if err != nil {
+		p.conn.Close() // a frame may be cut in two; and a process that takes nothing is as good as gone
+		return errPeerGone
+	}
+	return nil
 }
 
 func (p *peer) read() {
@@ -199,7 +237,9 @@ func (p *peer) answer(f frame) {
 	if err != nil {
 		reply.Body, reply.Error = nil, toRemote(err)
 	}
-	_ = p.send(reply) // when it fails the reader sees the end too
+	if err := p.send(p.ctx, reply); err != nil && fault.Has(err, fault.ProcessControl) {
+		_ = p.send(p.ctx, frame{ID: f.ID, Error: toRemote(err)})
+	} // any other error is the connection's end, which the reader sees too
 }
 
 // close ends the connection and joins everything. Idempotent.

@@ -32,6 +32,10 @@ type Options struct {
 	// LoadCheckpoint and SaveCheckpoint keep the positions of sources and functions; name is that of the instance.
 	LoadCheckpoint func(ctx context.Context, kind functions.Kind, name functions.FQName, index int) ([]byte, error)
 	SaveCheckpoint func(ctx context.Context, kind functions.Kind, name functions.FQName, index int, value []byte) error
+	// LoadShared returns a value that the instances of a deployment share, nil when there is none. SwapShared replaces it if it is old (nil: absent), durably, and
+	// returns the value it then has.
+	LoadShared func(ctx context.Context, kind functions.Kind, name functions.FQName, key string) ([]byte, error)
+	SwapShared func(ctx context.Context, kind functions.Kind, name functions.FQName, key string, old, new []byte) ([]byte, error)
 	// Secret resolves a reference against the allow-list.
 	Secret func(ref string) (string, error)
 }
@@ -251,13 +255,17 @@ func (c *child) answer(ctx context.Context, method string, body json.RawMessage)
 			value, err := o.LoadCheckpoint(ctx, k.Kind, k.Name, k.Index)
 			return checkpointCall{Key: k, Value: value}, err
 		}
-		c.mu.Lock()
-		h := c.handles[k]
-		c.mu.Unlock()
+		h := c.handle(k)
 		if h == nil {
 			return nil, errEnded
 		}
 		return nil, h.save(func() error { return o.SaveCheckpoint(ctx, k.Kind, k.Name, k.Index, in.Value) })
+	case callShared:
+		var in sharedCall
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, err
+		}
+		return c.shared(ctx, in)
 	case callSecret:
 		var in secretCall
 		if err := json.Unmarshal(body, &in); err != nil {
@@ -266,6 +274,30 @@ func (c *child) answer(ctx context.Context, method string, body json.RawMessage)
 		return o.Secret(in.Ref)
 	}
 	return nil, fmt.Errorf("unknown call %s", method)
+}
+
+// handle is that of a running instance, or nil.
+func (c *child) handle(k key) *handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.handles[k]
+}
+
+func (c *child) shared(ctx context.Context, in sharedCall) (out sharedReply, err error) {
+	o, k := &c.launcher.o, in.Key
+	if !in.Swap {
+		out.Value, err = o.LoadShared(ctx, k.Kind, k.Name, in.Name)
+		return out, err
+	}
+	h := c.handle(k)
+	if h == nil {
+		return out, errEnded
+	}
+	err = h.save(func() error {
+		out.Value, err = o.SwapShared(ctx, k.Kind, k.Name, in.Name, in.Old, in.New)
+		return err
+	})
+	return out, err
 }
 
 // refresh asks the child for all statuses unless they are fresh.
@@ -277,18 +309,20 @@ func (c *child) refresh() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	var reply statusReply
-	if c.peer.call(ctx, callStatus, nil, &reply) != nil {
-		return // busy or gone: the last known has to do
+	for after, more := uint64(0), true; more; {
+		var reply statusReply
+		if c.peer.call(ctx, callStatus, statusCall{after}, &reply) != nil {
+			break // busy or gone: the last known has to do, and whoever asks next does not wait as long
+		}
+		for _, s := range reply.Instances {
+			if h := c.handle(s.Key); h != nil {
+				h.set(s.Status)
+			}
+			after = max(after, s.Key.Run)
+		}
+		more = reply.More && len(reply.Instances) > 0
 	}
 	c.asked = time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range reply.Instances {
-		if h := c.handles[s.Key]; h != nil {
-			h.set(s.Status)
-		}
-	}
 }
 
 // handle is one started instance.

@@ -84,6 +84,13 @@ func (l *Loop) ack(b *batch, list []int) {
 	l.releaseLocked(b, len(list), bytes)
 }
 
+// giveUpLocked forgets items whose lease is lost. They are not acknowledged: whoever reads the partition now has them too.
+func (l *Loop) giveUpLocked(items []*item) {
+	for _, it := range items {
+		l.releaseLocked(it.batch, 1, it.bytes)
+	}
+}
+
 // releaseLocked takes items of b off the limits.
 func (l *Loop) releaseLocked(b *batch, items int, bytes int64) {
 	l.inRecords -= items

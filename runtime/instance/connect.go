@@ -2,10 +2,14 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/strobemq/strobe/connectors"
 )
+
+// heldWait is the longest wait for another instance to let go of a partition: it does so by itself, and soon.
+const heldWait = time.Second
 
 // connect opens one end, trying again for as long as its errors allow; false if the loop is to end. persist: also while the loop drains.
 func (l *Loop) connect(ctx context.Context, e end, open func(context.Context) error, persist bool) bool {
@@ -42,6 +46,9 @@ func (l *Loop) pause(e end, failures int, err error, persist bool) bool {
 		d = l.o.PermissionWait
 	default:
 		d = l.o.ConnectBackoff.after(failures)
+		if errors.Is(err, connectors.ErrLeaseHeld) {
+			d = min(d, heldWait)
+		}
 	}
 	if failures == 1 {
 		l.o.Log.Warn("trouble, trying again", "with", e.String(), "error", err)

@@ -32,6 +32,7 @@ type item struct {
 	outputs  int  // not yet durable
 	alone    bool // a call that it was in has failed: it goes alone, so that it cannot hurt others
 	parked   bool
+	lost     bool      // an output was given up, since the lease is lost
 	due      time.Time // not to be tried before
 }
 

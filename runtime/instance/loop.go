@@ -52,7 +52,7 @@ type Loop struct {
 	broken    error              // why the source has to be connected again
 	stopRead  context.CancelFunc // of the present connection
 
-	finished []*item // the writer's
+	finished, givenUp []*item // the writer's
 }
 
 // counters count from the start of the instance.

@@ -12,9 +12,9 @@ const (
 	parkedOrdinal = maxOrdinal
 )
 
-// number gives an output its sequence and its producer's name. through: the record is the input itself, with its own number.
+// number gives an output its sequence, its producer's name and its input's lease. through: the record is the input itself, with its own number.
 func (l *Loop) number(in, out *connectors.Record, ordinal int, through bool) {
-	out.Producer, out.Sequence = "", 0
+	out.Producer, out.Sequence, out.Lease = "", 0, in.Lease
 	switch {
 	case in.Sequence != 0 && through:
 		out.Producer, out.Sequence = in.Producer, in.Sequence

@@ -121,6 +121,12 @@ func (l *Loop) waitWork(wait time.Duration, draining bool) {
 // step decides the first items of chunk, at least one, and returns how many; those that wait are decided too, unless order forbids it. Negative:
 // the loop is to end, and what is left of chunk is not acknowledged.
 func (l *Loop) step(chunk []*item) int {
+	if chunk[0].record.Lease.Lost() {
+		l.mu.Lock()
+		l.giveUpLocked(chunk[:1])
+		l.mu.Unlock()
+		return 1
+	}
 	if reason := chunk[0].record.Reject; reason != "" {
 		l.park(chunk[0], reason, "")
 		return 1

@@ -112,10 +112,10 @@ func (l *Loop) sinkFailed(err error) {
 }
 
 // settle takes the first n records out of box: those that arrived bring their items nearer to the end; those that will never go are
-// replaced by a dead letter; the others stay, and err is why. It is not ok if a dead letter itself is refused: then there is no place
+// replaced by a dead letter; those whose lease is lost go without a trace; the others stay, and err is why. It is not ok if a dead letter itself is refused: then there is no place
 // left for the record.
 func (l *Loop) settle(box *outbox, n int, failed map[int]error) (err error, ok bool) {
-	finished := l.finished[:0]
+	finished, givenUp := l.finished[:0], l.givenUp[:0]
 	kept := 0
 	for i := range n {
 		it := box.items[i]
@@ -127,6 +127,8 @@ func (l *Loop) settle(box *outbox, n int, failed map[int]error) (err error, ok b
 			} else {
 				l.counts.written.Add(1)
 			}
+		case errors.Is(bad, connectors.ErrLeaseLost):
+			it.lost = true
 		case connectors.ClassOf(bad) != connectors.BadData:
 			err = worse(err, bad)
 			box.keep(i, kept)
@@ -148,18 +150,24 @@ func (l *Loop) settle(box *outbox, n int, failed map[int]error) (err error, ok b
 			l.parked(it, bad.Error())
 			continue
 		}
-		if it.outputs--; it.outputs == 0 {
-			finished = append(finished, it)
-			if !it.parked {
-				l.counts.processed.Add(1)
-			}
+		if it.outputs--; it.outputs > 0 {
+			continue
+		}
+		if it.lost {
+			givenUp = append(givenUp, it)
+			continue
+		}
+		finished = append(finished, it)
+		if !it.parked {
+			l.counts.processed.Add(1)
 		}
 	}
 	box.cut(kept, n)
 	l.mu.Lock()
 	l.finishLocked(finished)
+	l.giveUpLocked(givenUp)
 	l.mu.Unlock()
-	l.finished = finished
+	l.finished, l.givenUp = finished, givenUp
 	return err, true
 }
 

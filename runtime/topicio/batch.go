@@ -12,6 +12,7 @@ import (
 type batch struct {
 	records []connectors.Record
 	of      []*entry // by record
+	bytes   int      // of their payloads, about
 
 	mu sync.Mutex
 }
@@ -108,4 +109,26 @@ func (b *batch) ackOne(n int) error {
 	id := e.ids[0]
 	id.AckSet = e.set
 	return e.from.ack([]wire.MessageID{id})
+}
+
+// unfinished is how many of its entries are not acknowledged.
+func (b *batch) unfinished() (n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, e := range b.of {
+		if (i == 0 || e != b.of[i-1]) && e.left > 0 {
+			n += int64(len(e.ids))
+		}
+	}
+	return n
+}
+
+// entries is how many entries of the topic its records came in.
+func (b *batch) entries() (n int64) {
+	for i, e := range b.of {
+		if i == 0 || e != b.of[i-1] {
+			n += int64(len(e.ids))
+		}
+	}
+	return n
 }

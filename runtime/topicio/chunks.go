@@ -32,7 +32,9 @@ func (c *chunks) add(m *wire.Metadata, id wire.MessageID, body []byte) (whole *c
 	cur := c.open[uuid]
 	if m.ChunkID == 0 {
 		if cur != nil {
-			drop = cur.ids
+			if follows(id, cur.ids[0]) { // the producer began anew; otherwise the broker did, with the same entries
+				drop = cur.ids
+			}
 			c.remove(uuid)
 		}
 		if c.open == nil {
@@ -46,8 +48,8 @@ func (c *chunks) add(m *wire.Metadata, id wire.MessageID, body []byte) (whole *c
 		c.order = append(c.order, uuid)
 	}
 	if cur == nil || m.ChunkID != cur.next {
-		if cur != nil && m.ChunkID < cur.next {
-			return nil, append(drop, id) // a repetition of what is here
+		if cur != nil && m.ChunkID >= 0 && m.ChunkID < cur.next && !follows(id, cur.ids[m.ChunkID]) {
+			return nil, drop // the same entry once more
 		}
 		return nil, append(drop, id)
 	}
@@ -73,4 +75,12 @@ func (c *chunks) remove(uuid string) {
 			break
 		}
 	}
+}
+
+// entries is how many entries are part of what is not complete.
+func (c *chunks) entries() (n int64) {
+	for _, cur := range c.open {
+		n += int64(len(cur.ids))
+	}
+	return n
 }

@@ -173,6 +173,14 @@ func (c *conn) dispatch(f wire.Frame) error {
 		if k := c.consumer(m.ConsumerID); k != nil {
 			k.arrived(&m, f.Payload)
 		}
+	case wire.TypeActiveConsumerChange:
+		var m pb.ActiveConsumerChange
+		if err := wire.DecodeBody(kind, body, &m); err != nil {
+			return err
+		}
+		if k := c.consumer(m.GetConsumerId()); k != nil {
+			k.activeChanged(m.GetIsActive())
+		}
 	case wire.TypeSendReceipt:
 		var m wire.SendReceipt
 		if err := m.Decode(body); err != nil {
@@ -246,7 +254,7 @@ func (c *conn) answer(kind wire.Type, body []byte) error {
 		}
 		id = m.GetRequestId()
 	default:
-		return nil // ACTIVE_CONSUMER_CHANGE, REACHED_END_OF_TOPIC and the like: nothing to do here
+		return nil // REACHED_END_OF_TOPIC and the like: nothing to do here
 	}
 	c.mu.Lock()
 	ch := c.requests[id]
@@ -321,6 +329,17 @@ func (c *conn) producer(id uint64) *producer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.producers[id]
+}
+
+// addConsumer makes a consumer known; false if the connection has ended.
+func (c *conn) addConsumer(r *consumer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return false
+	}
+	c.consumers[r.id] = r
+	return true
 }
 
 func (c *conn) consumer(id uint64) *consumer {

@@ -2,12 +2,12 @@ package topicio
 
 import (
 	"context"
-	"sync"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/strobemq/strobe/broker/wire"
 	"github.com/strobemq/strobe/broker/wire/pb"
+	"github.com/strobemq/strobe/connectors"
 )
 
 // Subscription says how a source reads its topics.
@@ -18,13 +18,13 @@ type Subscription struct {
 	Consumer string
 }
 
-// arrival is one entry as it came.
-type arrival struct {
-	from    *consumer
-	id      wire.MessageID
-	resent  uint32
-	ackSet  []int64
-	payload []byte // broker entry metadata and entry; owned by whoever gets the arrival
+// window is the most messages a consumer may be sent ahead of the loop.
+const window = 1000
+
+// turn is an unbroken time in which a consumer is the one that gets the entries of its partition.
+type turn struct {
+	lease connectors.Lease
+	begun bool // an entry of it was named; the source's reader's
 }
 
 // consumer reads one topic (or partition).
@@ -33,57 +33,28 @@ type consumer struct {
 	id        uint64
 	topic     string
 	partition int32
-	window    uint32 // permits granted ahead
 	into      *inbox
+	ordered   bool   // one consumer at a time gets entries, in order
+	leased    bool   // its turns matter
+	chunks    chunks // parts of large messages; the source's reader's
 
-	mu      sync.Mutex
-	granted uint32 // messages handed out since the last FLOW
-	chunks  chunks // parts of large messages; touched by the source's reader only
+	// Guarded by into.mu:
+
+	turn      *turn
+	ahead     int32 // messages that it may still be sent or that wait in the inbox; below 0 after a batch larger than what was left
+	last      wire.MessageID
+	queued    bool   // last is set
+	epoch     uint64 // of the requests to deliver again; what comes under an older one is void
+	full      bool   // it drops what comes
+	forgotten int32  // messages dropped
+	skipped   int32  // messages passed over
+	again     []*pb.MessageId
 }
 
-// inbox gathers the arrivals of all consumers of a source.
-type inbox struct {
-	mu    sync.Mutex
-	queue []arrival
-	err   error
-	wake  chan struct{} // one token: something changed
-}
-
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
-
-func (b *inbox) signal() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take waits until something is there and returns all of it; spare is memory for the next arrivals.
-func (b *inbox) take(ctx context.Context, spare []arrival) ([]arrival, error) {
-	for {
-		b.mu.Lock()
-		if len(b.queue) > 0 {
-			out := b.queue
-			b.queue = spare[:0]
-			b.mu.Unlock()
-			return out, nil
-		}
-		err := b.err
-		b.mu.Unlock()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case <-b.wake:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// consume subscribes to one topic as s says, and grants window messages.
-func (c *Client) consume(ctx context.Context, topic string, partition int32, s Subscription, window uint32, into *inbox) (*consumer, error) {
-	return c.subscribe(ctx, topic, partition, window, into, func(q *pb.Subscribe) {
+// consume subscribes to one topic as s says. leased: whoever gets the arrivals wants to know of the turns.
+func (c *Client) consume(ctx context.Context, topic string, partition int32, s Subscription, leased bool, into *inbox) (*consumer, error) {
+	r := &consumer{topic: topic, partition: partition, ordered: s.Ordered, leased: leased, into: into}
+	return r, c.subscribe(ctx, r, func(q *pb.Subscribe) {
 		q.Subscription, q.ConsumerName = &s.Name, &s.Consumer
 		q.SubType, q.InitialPosition = pb.Subscribe_SHARED.Enum(), pb.Subscribe_LATEST.Enum()
 		if s.Ordered {
@@ -95,23 +66,26 @@ func (c *Client) consume(ctx context.Context, topic string, partition int32, s S
 	})
 }
 
-// subscribe makes a consumer; fill completes the request.
-func (c *Client) subscribe(ctx context.Context, topic string, partition int32, window uint32, into *inbox, fill func(*pb.Subscribe)) (*consumer, error) {
-	k, err := c.owner(ctx, topic)
+// subscribe connects a consumer and grants its first window; fill completes the request.
+func (c *Client) subscribe(ctx context.Context, r *consumer, fill func(*pb.Subscribe)) error {
+	k, err := c.owner(ctx, r.topic)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := &consumer{conn: k, id: k.newID(), topic: topic, partition: partition, window: window, into: into}
-	k.mu.Lock()
-	k.consumers[r.id] = r
-	k.mu.Unlock()
+	r.conn, r.id = k, k.newID()
+	if !k.addConsumer(r) {
+		return k.failure()
+	}
 	err = k.request(ctx, wire.TypeSubscribe, func(id uint64) proto.Message {
-		q := &pb.Subscribe{Topic: &topic, ConsumerId: &r.id, RequestId: &id, Durable: proto.Bool(true)}
+		q := &pb.Subscribe{Topic: &r.topic, ConsumerId: &r.id, RequestId: &id, Durable: proto.Bool(true)}
 		fill(q)
 		return q
 	}, nil)
 	if err == nil {
-		err = r.flow(window)
+		r.into.mu.Lock()
+		r.into.consumers++
+		r.into.mu.Unlock()
+		err = r.handedOut(0)
 	}
 	if err != nil {
 		k.mu.Lock()
@@ -121,34 +95,138 @@ func (c *Client) subscribe(ctx context.Context, topic string, partition int32, w
 			id := k.newID()
 			_ = k.send(wire.AppendCommand(nil, wire.TypeCloseConsumer, &pb.CloseConsumer{ConsumerId: &r.id, RequestId: &id}))
 		}
-		return nil, err
 	}
-	return r, nil
+	return err
 }
 
+// arrived queues an entry. It is called on the connection's reader, which must not wait for anything to be sent.
 func (r *consumer) arrived(m *wire.Message, payload []byte) {
+	b := r.into
+	b.mu.Lock()
+	switch {
+	case r.ordered && m.Epoch < r.epoch, r.ordered && r.queued && !follows(m.ID, r.last):
+		// It was under way when it was asked for again, or was queued before and comes with what was not.
+		r.skipped += messagesOf(payload)
+		b.owed = append(b.owed, r)
+	case r.full, b.bytes > 0 && b.bytes+int64(len(payload)) > b.limit:
+		r.dropLocked(m.ID, messagesOf(payload))
+	default:
+		r.queueLocked(m, payload)
+	}
+	b.mu.Unlock()
+	b.signal()
+}
+
+func (r *consumer) queueLocked(m *wire.Message, payload []byte) {
+	b := r.into
 	a := arrival{from: r, id: m.ID, resent: m.Redelivery, payload: payload}
 	if len(m.AckSet) > 0 {
 		a.ackSet = append([]int64(nil), m.AckSet...)
 	}
-	r.into.mu.Lock()
-	r.into.queue = append(r.into.queue, a)
-	r.into.mu.Unlock()
-	r.into.signal()
+	if r.leased {
+		if r.turn == nil { // a broker that does not say who is active
+			r.turn = &turn{}
+		}
+		a.turn = r.turn
+	}
+	b.queue = append(b.queue, a)
+	b.bytes += int64(len(payload))
+	r.last, r.queued = m.ID, true
 }
 
-// handedOut counts messages that left the inbox, and grants more once half of the window is used.
+func follows(a, b wire.MessageID) bool {
+	return a.Ledger > b.Ledger || a.Ledger == b.Ledger && a.Entry > b.Entry
+}
+
+// dropLocked forgets an entry for which there is no room. From then on everything is dropped, so that order holds, until it is resumed.
+func (r *consumer) dropLocked(id wire.MessageID, messages int32) {
+	if !r.full {
+		r.full = true
+		r.into.dropping = append(r.into.dropping, r)
+	}
+	r.forgotten += messages
+	if !r.ordered {
+		r.again = append(r.again, &pb.MessageId{LedgerId: proto.Uint64(uint64(id.Ledger)), EntryId: proto.Uint64(uint64(id.Entry)), Partition: &r.partition})
+	}
+}
+
+// resume asks for what was dropped. Where order is kept that is everything not acknowledged; what is in the inbox or behind it comes again and is passed over.
+func (r *consumer) resume() error {
+	b := r.into
+	q := &pb.RedeliverUnacknowledged{ConsumerId: &r.id}
+	b.mu.Lock()
+	r.full = false
+	q.MessageIds, r.again = r.again, nil
+	if r.ordered {
+		r.epoch++
+		q.ConsumerEpoch = &r.epoch
+	}
+	frame := wire.AppendCommand(nil, wire.TypeRedeliverUnacknowledged, q)
+	forgotten := r.forgotten
+	r.forgotten = 0
+	b.mu.Unlock()
+	if err := r.conn.send(frame); err != nil {
+		return err
+	}
+	return r.handedOut(forgotten)
+}
+
+// messagesOf is how many messages an entry holds.
+func messagesOf(payload []byte) int32 {
+	var m wire.Metadata
+	_, rest, _, err := wire.CutBrokerEntry(payload)
+	if err != nil {
+		return 1
+	}
+	p, err := wire.ParsePayload(rest)
+	if err != nil || m.Decode(p.Metadata) != nil {
+		return 1
+	}
+	return max(m.Messages, 1)
+}
+
+// activeChanged begins or ends a turn, on the connection's reader.
+func (r *consumer) activeChanged(active bool) {
+	b := r.into
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.endTurnLocked()
+	r.queued = false // all that is not acknowledged comes again
+	if active && r.leased {
+		r.turn = &turn{}
+	}
+}
+
+func (r *consumer) endTurnLocked() {
+	if r.turn != nil {
+		r.turn.lease.Lose()
+		r.turn = nil
+	}
+}
+
+// settle takes what was passed over off the window.
+func (r *consumer) settle() error {
+	r.into.mu.Lock()
+	n := r.skipped
+	r.skipped = 0
+	r.into.mu.Unlock()
+	return r.handedOut(n)
+}
+
+// handedOut counts messages that left the inbox, and grants more when half of the window is used.
 func (r *consumer) handedOut(messages int32) error {
-	r.mu.Lock()
-	r.granted += uint32(messages)
-	n := r.granted
-	if n < r.window/2 {
-		r.mu.Unlock()
+	b := r.into
+	b.mu.Lock()
+	r.ahead -= messages
+	want := b.windowLocked()
+	grant := want - r.ahead
+	if grant < (want+1)/2 {
+		b.mu.Unlock()
 		return nil
 	}
-	r.granted = 0
-	r.mu.Unlock()
-	return r.flow(n)
+	r.ahead = want
+	b.mu.Unlock()
+	return r.flow(uint32(grant))
 }
 
 func (r *consumer) flow(permits uint32) error {
@@ -164,6 +242,7 @@ func (r *consumer) ack(ids []wire.MessageID) error {
 
 func (r *consumer) fail(err error) {
 	r.into.mu.Lock()
+	r.endTurnLocked()
 	if r.into.err == nil {
 		r.into.err = err
 	}
@@ -176,6 +255,9 @@ func (r *consumer) close(ctx context.Context) error {
 	r.conn.mu.Lock()
 	delete(r.conn.consumers, r.id)
 	r.conn.mu.Unlock()
+	r.into.mu.Lock()
+	r.endTurnLocked()
+	r.into.mu.Unlock()
 	return r.conn.request(ctx, wire.TypeCloseConsumer, func(id uint64) proto.Message {
 		return &pb.CloseConsumer{ConsumerId: &r.id, RequestId: &id}
 	}, nil)

@@ -3,6 +3,7 @@ package topicio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -15,7 +16,7 @@ import (
 // retryBusy is the wait before an exclusive subscription that somebody else holds is tried again.
 const retryBusy = 100 * time.Millisecond
 
-// Backlog reads everything that a durable subscription has not acknowledged, up to the end of the topic at the time of the call, and
+// Backlog reads what a durable subscription has not acknowledged, as many entries as it had at the time of the call at most, and
 // hands each record to visit with a function that acknowledges it. It holds the subscription exclusively meanwhile, waiting until ctx for its turn. visit
 // returns false to stop. A topic without messages, or that does not exist, has no backlog.
 func (c *Client) Backlog(ctx context.Context, topic, subscription string, visit func(r connectors.Record, ack func() error) (bool, error)) error {
@@ -37,8 +38,9 @@ func (c *Client) Backlog(ctx context.Context, topic, subscription string, visit 
 }
 
 func (c *Client) backlog(ctx context.Context, topic string, partition int32, subscription string, visit func(connectors.Record, func() error) (bool, error)) (bool, error) {
-	into := newInbox()
-	r, err := c.exclusive(ctx, topic, partition, subscription, into)
+	src := NewSource(SourceOptions{Client: c, ReadBytes: 1})
+	src.inbox = newInbox(src.o.InboxBytes)
+	r, err := c.exclusive(ctx, topic, partition, subscription, src.inbox)
 	if err != nil {
 		var refused *ServerError
 		if errors.As(err, &refused) && (refused.Code == wire.TopicNotFound || refused.Code == wire.SubscriptionNotFound) {
@@ -52,29 +54,52 @@ func (c *Client) backlog(ctx context.Context, topic string, partition int32, sub
 		_ = r.close(ctx) // what was not acknowledged stays in the backlog
 	}()
 	left, err := r.unacknowledged(ctx)
-	if err != nil || left == 0 {
-		return true, err
-	}
-	src := &Source{o: SourceOptions{MaxEntry: 128 << 20}}
-	for {
-		arrivals, err := into.take(ctx, nil)
-		if err != nil {
-			return false, err
+	kept := int64(0) // entries that were visited and are not acknowledged
+	for err == nil && left > 0 {
+		var b *batch
+		if b, err = src.nextOf(ctx, r, kept); b == nil {
+			break
 		}
-		for i := range arrivals {
-			b := &batch{}
-			if err := src.add(ctx, b, &arrivals[i]); err != nil {
+		for n := range b.records {
+			more, err := visit(b.records[n], func() error { return b.ackOne(n) })
+			if err != nil || !more {
 				return false, err
 			}
-			for n := range b.records {
-				more, err := visit(b.records[n], func() error { return b.ackOne(n) })
-				if err != nil || !more {
-					return false, err
-				}
-			}
-			if left--; left <= 0 {
-				return true, nil
-			}
+		}
+		kept += b.unfinished()
+		left -= b.entries()
+	}
+	return err == nil, err
+}
+
+// idleWait is how long nothing comes before the broker is asked whether anything is left: entries may be trimmed while they are waited for.
+const (
+	idleWait  = 200 * time.Millisecond
+	idleWaits = 50 // then something is wrong
+)
+
+// nextOf is the next batch of the only consumer, r; nil when nothing is left beside the kept entries.
+func (s *Source) nextOf(ctx context.Context, r *consumer, kept int64) (*batch, error) {
+	for idle := 0; ; {
+		wait, cancel := context.WithTimeout(ctx, idleWait)
+		b, err := s.next(wait)
+		cancel()
+		switch {
+		case err == nil && len(b.records) > 0:
+			return b, nil
+		case err == nil:
+			continue // a part of a large message, or acknowledged long ago
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case !errors.Is(err, context.DeadlineExceeded):
+			return nil, err
+		}
+		left, err := r.unacknowledged(ctx)
+		if err != nil || left <= kept+r.chunks.entries() && s.inbox.empty() {
+			return nil, err
+		}
+		if idle++; idle == idleWaits {
+			return nil, fmt.Errorf("%s: the subscription has %d entries that are not acknowledged, and they do not come", r.topic, left-kept)
 		}
 	}
 }
@@ -82,7 +107,8 @@ func (c *Client) backlog(ctx context.Context, topic string, partition int32, sub
 // exclusive subscribes once nobody else holds the subscription.
 func (c *Client) exclusive(ctx context.Context, topic string, partition int32, subscription string, into *inbox) (*consumer, error) {
 	for {
-		r, err := c.subscribe(ctx, topic, partition, window, into, func(q *pb.Subscribe) {
+		r := &consumer{topic: topic, partition: partition, ordered: true, into: into}
+		err := c.subscribe(ctx, r, func(q *pb.Subscribe) {
 			q.Subscription, q.SubType = &subscription, pb.Subscribe_EXCLUSIVE.Enum()
 			q.InitialPosition, q.ForceTopicCreation = pb.Subscribe_EARLIEST.Enum(), proto.Bool(false)
 		})

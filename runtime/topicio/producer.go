@@ -9,6 +9,7 @@ import (
 
 	"github.com/strobemq/strobe/broker/wire"
 	"github.com/strobemq/strobe/broker/wire/pb"
+	"github.com/strobemq/strobe/connectors"
 )
 
 // producer publishes entries to one topic (or partition) under one name.
@@ -20,6 +21,8 @@ type producer struct {
 
 	// last is the highest sequence id known to be persisted under the name when the producer was made, or sent since; -1: none.
 	last int64
+	// lease is what the name is held under, nil if for good; the sink's.
+	lease *connectors.Lease
 
 	mu      sync.Mutex
 	pending []pending // sent and not answered, in order

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -29,11 +30,15 @@ type SinkOptions struct {
 // Sink writes records to the topics they name; it implements connectors.Sink. Records for one topic (and producer) that are written
 // together become one entry, as far as they fit. Records whose Sequence is stored already are dropped.
 type Sink struct {
-	o       SinkOptions
+	o SinkOptions
+
+	mu      sync.Mutex         // held by Connect, Write and Close, and while producers are let go
 	targets map[string]*target // by topic
-	batch   []byte
-	entry   []byte
-	kv      []wire.KeyValue
+	holder  *holder            // nil until a producer is held under a lease
+
+	batch []byte
+	entry []byte
+	kv    []wire.KeyValue
 }
 
 // target is a topic: its partitions, and per partition and name a producer.
@@ -41,7 +46,8 @@ type target struct {
 	parts     []string
 	dedup     bool
 	producers map[producerKey]*producer
-	open      []*outgoing // of the Write under way
+	open      []*outgoing          // of the Write under way
+	held      map[producerKey]bool // of the Write under way: somebody else has the name
 	turn      int
 }
 
@@ -69,20 +75,26 @@ func (s *Sink) Connect(ctx context.Context) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.targets = map[string]*target{}
 	_, err := s.o.Client.conn(ctx, s.o.Client.url)
 	return err
 }
 
 // Write publishes records and waits until all are durable. Records that can never go (their topic's name is none, they are too
-// large) are in the *connectors.BatchError; the others have arrived. After any other error the sink must be connected again.
+// large) are in the *connectors.BatchError, as are those whose Lease is over, and those whose producer's name another instance still has; the others have
+// arrived. After any other error the sink must be connected again.
 func (s *Sink) Write(ctx context.Context, records []connectors.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.endWrite()
 	failed := map[int]error{}
 	var order []*outgoing
 	for i := range records {
 		out, err := s.place(ctx, records, i)
 		if err != nil {
-			if connectors.ClassOf(err) != connectors.BadData {
+			if connectors.ClassOf(err) != connectors.BadData && err != connectors.ErrLeaseLost && err != connectors.ErrLeaseHeld {
 				return err
 			}
 			failed[i] = err
@@ -108,6 +120,9 @@ func (s *Sink) Write(ctx context.Context, records []connectors.Record) error {
 // place finds the batch that record i goes to; nil when the record is stored already.
 func (s *Sink) place(ctx context.Context, records []connectors.Record, i int) (*outgoing, error) {
 	r := &records[i]
+	if r.Lease.Lost() {
+		return nil, connectors.ErrLeaseLost
+	}
 	t, err := s.target(ctx, r)
 	if err != nil {
 		return nil, err
@@ -119,10 +134,12 @@ func (s *Sink) place(ctx context.Context, records []connectors.Record, i int) (*
 	k := producerKey{part: t.route(r, i), name: name}
 	p := t.producers[k]
 	if p == nil {
-		if p, err = s.o.Client.produce(ctx, t.parts[k.part], name, s.initial(r.Topic)); err != nil {
-			return nil, badTopic(r.Topic, err)
+		if p, err = s.produce(ctx, t, k, r); err != nil {
+			return nil, err
 		}
-		t.producers[k] = p
+	}
+	if r.Lease != nil && p.lease != r.Lease {
+		s.hold(p, r.Lease)
 	}
 	size := recordSize(r)
 	if size > p.conn.maxMessage-metadataRoom {
@@ -139,6 +156,27 @@ func (s *Sink) place(ctx context.Context, records []connectors.Record, i int) (*
 	o := &outgoing{p: p}
 	t.open = append(t.open, o)
 	return o, nil
+}
+
+// produce makes a producer for a record. Under a lease the name is what keeps two readers of one partition apart: the broker gives it to one at a time.
+func (s *Sink) produce(ctx context.Context, t *target, k producerKey, r *connectors.Record) (*producer, error) {
+	if t.held[k] { // what comes behind a record that is held must not overtake it
+		return nil, connectors.ErrLeaseHeld
+	}
+	p, err := s.o.Client.produce(ctx, t.parts[k.part], k.name, s.initial(r.Topic))
+	var refused *ServerError
+	switch {
+	case err == nil:
+		t.producers[k] = p
+		return p, nil
+	case r.Lease != nil && errors.As(err, &refused) && refused.Code == wire.ProducerBusy:
+		if t.held == nil {
+			t.held = map[producerKey]bool{}
+		}
+		t.held[k] = true
+		return nil, connectors.ErrLeaseHeld
+	}
+	return nil, badTopic(r.Topic, err)
 }
 
 func (s *Sink) initial(topic string) string {
@@ -203,13 +241,49 @@ func javaStringHash(key []byte) uint32 {
 	return h
 }
 
-// publish sends the batches and waits for all receipts.
+// endWrite forgets what belongs to one Write.
+func (s *Sink) endWrite() {
+	for _, t := range s.targets {
+		clear(t.open)
+		t.open = t.open[:0]
+		clear(t.held)
+	}
+}
+
+// publish sends the batches and waits until all are answered: nothing is reported before, so that no acknowledgement can come first, whichever
+// of several brokers is slow. When anything fails, it fails as a whole.
 func (s *Sink) publish(ctx context.Context, records []connectors.Record, order []*outgoing) error {
-	defer func() {
-		for _, t := range s.targets {
-			t.open = t.open[:0]
+	flights, err := s.sendAll(records, order)
+	// What was sent is flushed even if something could not be: a later command on the connection must not overtake it.
+	for _, o := range order {
+		c := o.p.conn
+		c.write.Lock()
+		err = errors.Join(err, c.flushLocked())
+		c.write.Unlock()
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range flights {
+		if err := f.wait(ctx); err != nil {
+			return refusedPublish(err)
 		}
-	}()
+	}
+	return nil
+}
+
+// refusedPublish gives a refused publish its class. A batch of which a part is stored is one to be cut anew, above what is stored: what another connection had
+// under way came through meanwhile.
+func refusedPublish(err error) error {
+	var s *ServerError
+	if errors.As(err, &s) && s.Code == wire.NotAllowedError {
+		return err
+	}
+	return classify(err)
+}
+
+// sendAll puts the batches on their connections.
+func (s *Sink) sendAll(records []connectors.Record, order []*outgoing) ([]*flight, error) {
 	var flights []*flight
 	now := time.Now().UnixMilli()
 	for _, o := range order {
@@ -218,27 +292,13 @@ func (s *Sink) publish(ctx context.Context, records []connectors.Record, order [
 			n := s.fit(records, list, o.p.conn.maxMessage-metadataRoom)
 			f := newFlight(1)
 			if err := s.send(records, list[:n], o.p, now, f); err != nil {
-				return err
+				return nil, err
 			}
 			flights = append(flights, f)
 			list = list[n:]
 		}
 	}
-	for _, o := range order {
-		c := o.p.conn
-		c.write.Lock()
-		err := c.flushLocked()
-		c.write.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	for _, f := range flights {
-		if err := f.wait(ctx); err != nil {
-			return classify(err)
-		}
-	}
-	return nil
+	return flights, nil
 }
 
 // fit is how many of the records go into one entry.
@@ -327,17 +387,4 @@ func recordSize(r *connectors.Record) int {
 		n += 12 + len(r.Properties[i].Key) + len(r.Properties[i].Value)
 	}
 	return n
-}
-
-// Close leaves all producers. Idempotent.
-func (s *Sink) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	for _, t := range s.targets {
-		for _, p := range t.producers {
-			_ = p.close(ctx) // a connection that has ended has closed them already
-		}
-	}
-	s.targets = nil
-	return nil
 }

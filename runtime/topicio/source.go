@@ -12,44 +12,54 @@ import (
 	"github.com/strobemq/strobe/connectors"
 )
 
-// window is how many messages a consumer may be sent ahead of the loop.
-const window = 1000
-
 // SourceOptions configure a Source.
 type SourceOptions struct {
 	Client       *Client // shared or not; the Source does not close it
 	Topics       []string
 	Subscription Subscription
-	// Incarnation names the life of an input partition for effectively-once, see incarnations; nil: records get no Producer.
+	// Incarnations names the lives of input partitions for effectively-once; nil: records get no Producer and no Lease.
 	Incarnations *Incarnations
 	// MaxEntry is the largest uncompressed entry; 0: 128 MiB.
 	MaxEntry int
+	// InboxBytes is how much may have arrived and wait to be read, over all topics; one entry may go beyond. 0: 16 MiB.
+	InboxBytes int64
+	// ReadBytes is about how much one Read returns, uncompressed; one entry may go beyond. 0: 4 MiB.
+	ReadBytes int
+}
+
+func (o SourceOptions) withDefaults() SourceOptions {
+	if o.MaxEntry == 0 {
+		o.MaxEntry = 128 << 20
+	}
+	if o.InboxBytes == 0 {
+		o.InboxBytes = 16 << 20
+	}
+	if o.ReadBytes == 0 {
+		o.ReadBytes = 4 << 20
+	}
+	return o
 }
 
 // Source reads topics; it implements connectors.Source. Records of one entry come in one batch.
 type Source struct {
 	o     SourceOptions
 	inbox *inbox
-	spare []arrival
+	taken []arrival // from the inbox, and not yet read
+	spare []arrival // the memory of those before
 
 	mu        sync.Mutex
 	consumers []*consumer
 }
 
 // NewSource makes a source; Connect opens it.
-func NewSource(o SourceOptions) *Source {
-	if o.MaxEntry == 0 {
-		o.MaxEntry = 128 << 20
-	}
-	return &Source{o: o}
-}
+func NewSource(o SourceOptions) *Source { return &Source{o: o.withDefaults()} }
 
 // Connect subscribes to every partition of every topic.
 func (s *Source) Connect(ctx context.Context) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	s.inbox = newInbox()
+	s.inbox, s.taken, s.spare = newInbox(s.o.InboxBytes), nil, nil
 	for _, topic := range s.o.Topics {
 		parts, err := s.o.Client.Topics(ctx, topic)
 		if err != nil {
@@ -60,7 +70,7 @@ func (s *Source) Connect(ctx context.Context) error {
 			if len(parts) > 1 || part != topic {
 				partition = int32(i)
 			}
-			c, err := s.o.Client.consume(ctx, part, partition, s.o.Subscription, window, s.inbox)
+			c, err := s.o.Client.consume(ctx, part, partition, s.o.Subscription, s.o.Incarnations != nil, s.inbox)
 			if err != nil {
 				return classify(fmt.Errorf("%s: %w", part, err))
 			}
@@ -75,83 +85,120 @@ func (s *Source) Connect(ctx context.Context) error {
 // Read returns the records of all entries that have arrived, up to a batch's size.
 func (s *Source) Read(ctx context.Context) (connectors.Batch, error) {
 	for {
-		spare := s.spare
-		s.spare = nil // it is the inbox's now
-		arrivals, err := s.inbox.take(ctx, spare)
+		b, err := s.next(ctx)
 		if err != nil {
 			return connectors.Batch{}, classify(err)
 		}
-		b := &batch{}
-		for i := range arrivals {
-			a := &arrivals[i]
-			if err := s.add(ctx, b, a); err != nil {
-				return connectors.Batch{}, classify(err)
-			}
-			*a = arrival{}
-		}
-		s.spare = arrivals[:0]
 		if len(b.records) > 0 {
 			return connectors.Batch{Records: b.records, Ack: b.ack}, nil
 		}
 	}
 }
 
+// next waits for entries and makes a batch of some; it may have no records.
+func (s *Source) next(ctx context.Context) (*batch, error) {
+	if len(s.taken) == 0 {
+		arrivals, err := s.inbox.take(ctx, s.spare)
+		if err != nil {
+			return nil, err
+		}
+		s.taken, s.spare = arrivals, arrivals[:0]
+	}
+	b := &batch{}
+	for len(s.taken) > 0 && b.bytes < s.o.ReadBytes {
+		if err := s.add(ctx, b, &s.taken[0]); err != nil {
+			return nil, err
+		}
+		s.taken[0] = arrival{}
+		s.taken = s.taken[1:]
+	}
+	return b, nil
+}
+
 // add appends the records of one entry to b.
 func (s *Source) add(ctx context.Context, b *batch, a *arrival) error {
-	entry, rest, indexed, err := wire.CutBrokerEntry(a.payload)
-	if err != nil {
-		return s.reject(b, a, 1, err)
-	}
-	p, err := wire.ParsePayload(rest)
-	if err == nil {
-		err = p.Verify()
-	}
-	if err != nil {
-		return s.reject(b, a, 1, err)
-	}
 	var m wire.Metadata
-	if err := m.Decode(p.Metadata); err != nil {
-		return s.reject(b, a, 1, err)
+	var body []byte
+	entry, rest, indexed, why := wire.CutBrokerEntry(a.payload)
+	if why == nil {
+		body, why = decode(rest, &m)
 	}
-	if m.Encrypted {
-		return s.reject(b, a, m.Messages, errors.New("the message is encrypted, and functions have no key for it"))
+	messages := max(m.Messages, 1)
+	s.inbox.done(len(a.payload), messages)
+	if err := a.from.handedOut(messages); err != nil {
+		return err
 	}
-	ids := []wire.MessageID{a.id}
-	body := p.Body
-	if m.Chunks > 1 {
-		whole, drop := a.from.chunks.add(&m, a.id, body)
-		if len(drop) > 0 {
-			if err := a.from.ack(drop); err != nil {
+	base := connectors.Record{Topic: a.from.topic, PublishTime: m.PublishTime, Redelivery: int32(a.resent),
+		ID: connectors.MessageID{Ledger: a.id.Ledger, Entry: a.id.Entry, Batch: -1, Partition: a.from.partition}}
+	if a.turn != nil {
+		if base.Lease = &a.turn.lease; base.Lease.Lost() {
+			return nil // it is somebody else's now
+		}
+	}
+	if indexed && entry.HasIndex {
+		base.HasIndex = true
+		base.Index = uint64(entry.Index - int64(messages) + 1)
+		if s.o.Incarnations != nil {
+			var err error
+			if base.Producer, err = s.o.Incarnations.name(ctx, a.from.topic, a.id.Ledger, a.turn); err != nil {
 				return err
 			}
 		}
-		if err := a.from.handedOut(1); err != nil {
-			return err
+	}
+	ids := []wire.MessageID{a.id}
+	if why == nil && m.Chunks > 1 {
+		whole, drop := a.from.chunks.add(&m, a.id, body)
+		if len(drop) > 0 && a.from.ordered { // without order, what is missing may still come
+			if err := a.from.ack(drop); err != nil {
+				return err
+			}
 		}
 		if whole == nil {
 			return nil
 		}
 		ids, body = whole.ids, whole.body
-	} else if err := a.from.handedOut(m.Messages); err != nil {
-		return err
 	}
-	if m.Compression != wire.None {
-		if body, err = m.Compression.Decompress(nil, body, m.Uncompressed, s.o.MaxEntry); err != nil {
-			return s.park(b, a, ids, err)
-		}
-	}
-	base := connectors.Record{Topic: a.from.topic, PublishTime: m.PublishTime, Redelivery: int32(a.resent),
-		ID: connectors.MessageID{Ledger: a.id.Ledger, Entry: a.id.Entry, Batch: -1, Partition: a.from.partition}}
-	if indexed && entry.HasIndex {
-		base.HasIndex = true
-		base.Index = uint64(entry.Index - int64(m.Messages) + 1)
-		if s.o.Incarnations != nil {
-			if base.Producer, err = s.o.Incarnations.name(ctx, a.from.topic, a.id.Ledger, base.Index); err != nil {
-				return err
-			}
-		}
+	if why == nil && m.Compression != wire.None {
+		body, why = m.Compression.Decompress(nil, body, m.Uncompressed, s.o.MaxEntry)
 	}
 	e := b.open(a.from, ids)
+	start := len(b.records)
+	if why == nil {
+		why = b.fill(e, base, &m, body, a.ackSet)
+	}
+	b.bytes += len(body)
+	switch {
+	case why != nil: // nothing of a broken batch is processed: its messages cannot be told apart
+		b.undo(e, start)
+		base.Payload, base.Reject = a.payload, why.Error()
+		b.add(e, base)
+	case len(b.records) == start: // all of it was acknowledged before
+		return a.from.ack(ids)
+	}
+	return nil
+}
+
+// decode reads an entry's metadata into m, which is zero if it is none, and returns the body.
+func decode(entry []byte, m *wire.Metadata) ([]byte, error) {
+	p, err := wire.ParsePayload(entry)
+	if err == nil {
+		err = p.Verify()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Decode(p.Metadata); err != nil {
+		*m = wire.Metadata{}
+		return nil, err
+	}
+	if m.Encrypted {
+		return nil, errors.New("the message is encrypted, and functions have no key for it")
+	}
+	return p.Body, nil
+}
+
+// fill appends the records of an entry's body; base is what they have in common, with the index of the first.
+func (b *batch) fill(e *entry, base connectors.Record, m *wire.Metadata, body []byte, ackSet []int64) error {
 	if !m.Batch {
 		r := base
 		r.EventTime, r.Null, r.Payload = m.EventTime, m.NullValue, body
@@ -162,14 +209,12 @@ func (s *Source) add(ctx context.Context, b *batch, a *arrival) error {
 		b.add(e, r)
 		return nil
 	}
-	start := len(b.records)
-	e.set = a.ackSet
-	if e.set == nil {
+	if e.set = ackSet; e.set == nil {
 		e.set = setOf(m.Messages)
 	}
 	var single wire.Single
-	err = wire.EachSingle(body, m.Messages, &single, func(i int32) error {
-		if single.CompactedOut || acked(a.ackSet, i) {
+	return wire.EachSingle(body, m.Messages, &single, func(i int32) error {
+		if single.CompactedOut || acked(ackSet, i) {
 			return nil
 		}
 		r := base
@@ -183,28 +228,6 @@ func (s *Source) add(ctx context.Context, b *batch, a *arrival) error {
 		b.add(e, r)
 		return nil
 	})
-	if err != nil { // nothing of a broken batch is processed: its messages cannot be told apart
-		b.undo(e, start)
-		return s.park(b, a, ids, err)
-	}
-	if len(b.records) == start { // all of it was acknowledged before
-		return a.from.ack(ids)
-	}
-	return nil
-}
-
-// reject parks an entry that could not be read, and takes its messages off the window.
-func (s *Source) reject(b *batch, a *arrival, messages int32, why error) error {
-	if err := a.from.handedOut(max(messages, 1)); err != nil {
-		return err
-	}
-	return s.park(b, a, []wire.MessageID{a.id}, why)
-}
-
-func (s *Source) park(b *batch, a *arrival, ids []wire.MessageID, why error) error {
-	b.add(b.open(a.from, ids), connectors.Record{Topic: a.from.topic, Payload: a.payload, Redelivery: int32(a.resent), Reject: why.Error(),
-		ID: connectors.MessageID{Ledger: a.id.Ledger, Entry: a.id.Entry, Batch: -1, Partition: a.from.partition}})
-	return nil
 }
 
 // Close leaves the subscriptions. Idempotent.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -14,71 +13,6 @@ import (
 	"github.com/strobemq/strobe/broker/wire"
 	"github.com/strobemq/strobe/connectors"
 )
-
-// memoryCheckpoints keeps the last value that Save was given.
-type memoryCheckpoints struct {
-	value []byte
-	saves int
-	fail  error
-}
-
-func (m *memoryCheckpoints) Load(context.Context) ([]byte, error) { return m.value, nil }
-func (m *memoryCheckpoints) Save(_ context.Context, v []byte) error {
-	if m.fail != nil {
-		return m.fail
-	}
-	m.value, m.saves = bytes.Clone(v), m.saves+1
-	return nil
-}
-
-func TestIncarnationsNameTheLivesOfATopic(t *testing.T) {
-	var saved memoryCheckpoints
-	n := NewIncarnations(&saved)
-	name := func(topic string, ledger int64, index uint64) string {
-		t.Helper()
-		s, err := n.name(t.Context(), topic, ledger, index)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	steps := []struct {
-		what   string
-		topic  string
-		ledger int64
-		index  uint64
-		want   string
-	}{
-		{"first entry", "a", 10, 5, "a#10"},
-		{"next of the ledger", "a", 10, 6, "a#10"},
-		{"next ledger", "a", 12, 7, "a#10"},
-		{"redelivered from before", "a", 10, 6, "a#10"},
-		{"another topic", "b", 11, 0, "b#11"},
-		{"made again: the index goes back while the ledger goes on", "a", 20, 0, "a#20"},
-		{"its next ledger", "a", 21, 100, "a#20"},
-		{"made again under the same index", "a", 30, 100, "a#30"},
-	}
-	for _, s := range steps {
-		if got := name(s.topic, s.ledger, s.index); got != s.want {
-			t.Errorf("%s: %s, want %s", s.what, got, s.want)
-		}
-		n = NewIncarnations(&saved) // a crash after every step changes nothing
-		if got := name(s.topic, s.ledger, s.index); got != s.want {
-			t.Errorf("%s, after a crash: %s, want %s", s.what, got, s.want)
-		}
-	}
-	if saved.saves != 6 {
-		t.Errorf("%d saves, want one a ledger: 6", saved.saves)
-	}
-	saved.fail = errors.New("no")
-	if _, err := n.name(t.Context(), "a", 40, 500); err == nil {
-		t.Error("a life was named that could not be remembered")
-	}
-	saved.fail = nil
-	if got := name("a", 40, 500); got != "a#30" {
-		t.Errorf("after the failure: %s", got)
-	}
-}
 
 func chunk(uuid string, id, of int32) *wire.Metadata {
 	return &wire.Metadata{UUID: []byte(uuid), ChunkID: id, Chunks: of, ChunkSize: of}
@@ -102,7 +36,7 @@ func TestChunksArePutTogether(t *testing.T) {
 		{chunk("y", 0, 2), "", 0},
 		{chunk("x", 1, 3), "", 0},
 		{chunk("y", 1, 2), "ab of 2 entries", 0},
-		{chunk("x", 1, 3), "", 1}, // again
+		{chunk("x", 1, 3), "", 1}, // by the producer again
 		{chunk("z", 1, 2), "", 1}, // its start was never seen
 		{chunk("x", 0, 3), "", 2}, // from the start again: the parts so far are done with
 		{chunk("x", 1, 3), "", 0},
@@ -185,9 +119,11 @@ func entryOf(t testing.TB, records []connectors.Record) []byte {
 
 // readEntry reads an entry with the source's own code.
 func readEntry(entry []byte) ([]connectors.Record, error) {
-	from := &consumer{conn: &conn{}, window: 1 << 30, topic: "persistent://t/n/in"}
+	s := NewSource(SourceOptions{MaxEntry: 1 << 20})
+	s.inbox = newInbox(1 << 20)
+	from := &consumer{conn: &conn{}, into: s.inbox, ahead: 1 << 30, ordered: true, topic: "persistent://t/n/in"}
 	b := &batch{}
-	err := (&Source{o: SourceOptions{MaxEntry: 1 << 20}}).add(context.Background(), b, &arrival{from: from, payload: entry})
+	err := s.add(context.Background(), b, &arrival{from: from, payload: entry})
 	return b.records, err
 }
 
