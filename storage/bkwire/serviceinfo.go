@@ -2,7 +2,10 @@ package bkwire
 
 import (
 	"fmt"
+	"math"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -96,6 +99,32 @@ func DecodeServiceInfo(data []byte) (ServiceInfo, error) {
 		return ServiceInfo{}, fmt.Errorf("service info: %w", err)
 	}
 	return s, nil
+}
+
+// rpcProtocol is the protocol of the endpoint at which a bookie serves ledgers.
+const rpcProtocol = "bookie-rpc"
+
+// RPCEndpoint is the endpoint that a bookie publishes for its ledgers.
+func RPCEndpoint(host string, port int) Endpoint {
+	return Endpoint{ID: "bookie", Host: host, Port: port, Protocol: rpcProtocol}
+}
+
+// RPCAddress is the host:port at which the bookie of that id serves ledgers; false when the info names none. A bookie that
+// published nothing, or is not registered now, is tried at its id if that is a host and a port.
+func (s *ServiceInfo) RPCAddress(id string) (string, bool) {
+	for _, e := range s.Endpoints {
+		if e.Protocol == rpcProtocol && e.Host != "" && 0 < e.Port && e.Port <= math.MaxUint16 {
+			return net.JoinHostPort(e.Host, strconv.Itoa(e.Port)), true
+		}
+	}
+	if len(s.Endpoints) > 0 || len(s.Properties) > 0 {
+		return "", false
+	}
+	host, port, err := net.SplitHostPort(id)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 || host == "" {
+		return "", false
+	}
+	return id, true
 }
 
 func decodeEndpoint(data []byte) (Endpoint, error) {
