@@ -81,8 +81,8 @@ func (m *model) clone() *model {
 	return c
 }
 
-// submit makes a random list of records and notes them.
-func (m *model) submit(r *rand.Rand) []*bk.Record {
+// submit makes a random list of records, a share of them deletes, and notes them.
+func (m *model) submit(r *rand.Rand, deletes int) []*bk.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []*bk.Record
@@ -102,10 +102,10 @@ func (m *model) submit(r *rand.Rand) []*bk.Record {
 			list = append(list, key(id))
 		}
 		switch p := r.IntN(100); {
-		case p < 4 && id > 1:
+		case p < deletes && id > 1:
 			l.deleting = true
 			list = append(list, remove(id))
-		case p < 8:
+		case p < deletes+4:
 			l.fencing = true
 			list = append(list, fence(id))
 		default:
@@ -239,8 +239,21 @@ type cut struct {
 	mark  marks // as it was saved before
 }
 
+// aim is where a power cut falls: some operations behind the first that it names, and for that to come about so many records in a
+// hundred are deletes.
+type aim struct {
+	at      func(op vfs.Op, name string) bool
+	deletes int
+}
+
+var (
+	anywhere = aim{at: func(vfs.Op, string) bool { return true }, deletes: 4}
+	// atRecycling is behind the reuse of a file: what the segment in it said must be elsewhere by then. Without aim it is rarely met.
+	atRecycling = aim{at: func(op vfs.Op, name string) bool { return op == vfs.OpRename && strings.HasSuffix(name, ".seg") }, deletes: 12}
+)
+
 // crashRound runs random appends on fs and cuts the power at some operation of the file system.
-func crashRound(from cut, o Options, r *rand.Rand) (cut, error) {
+func crashRound(from cut, o Options, aim aim, r *rand.Rand) (cut, error) {
 	fs, m := from.fs, from.model
 	var mu sync.Mutex
 	var at cut
@@ -250,7 +263,7 @@ func crashRound(from cut, o Options, r *rand.Rand) (cut, error) {
 	if o.SegmentBytes > 1<<20 {
 		lists /= 8
 	}
-	countdown := r.IntN(lists)
+	countdown, aimed := r.IntN(lists), false
 	crash := vfs.Crash{Rand: rand.New(rand.NewPCG(r.Uint64(), 1)), Keep: r.Float64() * float64(r.IntN(2)), Torn: r.IntN(2) == 0}
 	fs.SetHook(func(op vfs.Op, name string) {
 		if op == vfs.OpRead || op == vfs.OpOpen {
@@ -258,6 +271,9 @@ func crashRound(from cut, o Options, r *rand.Rand) (cut, error) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if aimed = aimed || aim.at(op, name); !aimed {
+			return
+		}
 		if countdown--; countdown == 0 {
 			known, saved := m.clone(), mark.clone()
 			at = cut{fs.CrashClone(crash), known, saved}
@@ -273,7 +289,7 @@ func crashRound(from cut, o Options, r *rand.Rand) (cut, error) {
 		return cut{}, err
 	}
 	for range lists {
-		l.Append(m.submit(r))
+		l.Append(m.submit(r, aim.deletes))
 		limit := r.IntN(60)
 		m.mu.Lock()
 		for m.pending > limit {
@@ -305,10 +321,14 @@ func crashes(seed uint64, o Options) error {
 	}
 	o.indexBytes, o.ReserveBytes = 4<<10+r.Int64N(16<<10), -1
 	o.chunk = 1<<10 + r.IntN(32<<10)
+	aim := anywhere
+	if r.IntN(2) == 0 {
+		aim = atRecycling
+	}
 	at := cut{fs: vfs.NewMem(), model: newModel()}
 	for round := range 5 {
 		var err error
-		if at, err = crashRound(at, o, r); err != nil {
+		if at, err = crashRound(at, o, aim, r); err != nil {
 			return fmt.Errorf("seed %d round %d: %w", seed, round, err)
 		}
 	}

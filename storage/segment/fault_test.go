@@ -57,6 +57,79 @@ func TestFailedSyncIsSticky(t *testing.T) {
 	checkEntries(t, l, 1, 1, 1, 200)
 }
 
+// Nobody could note that a sync failed. What the next start shows must stay all the same.
+func TestWhatAStartShowsIsDurable(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{})
+	mustAppend(t, l, entry(1, 0, 100))
+	fs.Inject(&vfs.Fault{Op: vfs.OpSync, Name: "*.seg", Count: 1, Err: syscall.EIO})
+	fs.Inject(&vfs.Fault{Op: vfs.OpCreate, Name: "failed*", Err: syscall.EIO})
+	if c := appendAll(l, entry(1, 1, 100), entry(1, 2, 9000)); c[0] != bk.ErrIO || c[1] != bk.ErrIO {
+		t.Fatal(c)
+	}
+	closeLog(t, l)
+	fs.Heal()
+	l = open(t, fs, Options{})
+	last, err := l.LastEntry(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, fs.CrashClone(vfs.Crash{}), Options{})
+	if have, err := l.LastEntry(1); err != nil || have != last {
+		t.Fatalf("last entry %d, %v; before the power cut %d", have, err, last)
+	}
+}
+
+// A segment that cannot be made for want of space leaves no gap: with no table yet it would look like a loss.
+func TestFullDiskLeavesNoGap(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, small())
+	hang := make(chan struct{})
+	fs.Inject(&vfs.Fault{Op: vfs.OpCreate, Name: "MANIFEST-*", Hang: hang}) // no table meanwhile
+	fs.Inject(&vfs.Fault{Op: vfs.OpWrite, Name: segmentName(2), Count: 3, Err: syscall.ENOSPC})
+	mustAppend(t, l, key(1))
+	e := int64(0)
+	await(t, l, "the second segment", func() bool {
+		if c := appendAll(l, entry(1, e, 1000)); c[0] == bk.OK {
+			e++
+		}
+		return e > 80
+	})
+	clone := fs.CrashClone(vfs.Crash{})
+	close(hang)
+	l = open(t, clone, small())
+	if l.Limbo() != nil {
+		t.Fatal(l.Limbo())
+	}
+	checkEntries(t, l, 1, 0, e-1, 1000)
+}
+
+// A list of entries does not fit any more; the fence behind them does.
+func TestFenceFitsWhereEntriesDoNot(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Options{ReserveBytes: -1})
+	mustAppend(t, l, key(1))
+	fs.SetCapacity(fs.Used() + 4096)
+	hang := make(chan struct{})
+	sync := &vfs.Fault{Op: vfs.OpSync, Name: "*.seg", Count: 1, Hang: hang}
+	fs.Inject(sync)
+	w := newWaiter()
+	for i, r := range []*bk.Record{lac(1, 0), entry(1, 0, 9000), fence(1)} {
+		r.Done = w
+		l.Append([]*bk.Record{r})
+		for i == 0 && fs.Hits(sync) == 0 {
+			gosched() // the others are one group
+		}
+	}
+	close(hang)
+	if c := w.wait(3); c[0].Err != bk.OK || c[1].Err != bk.ErrReadOnly || c[2].Err != bk.OK {
+		t.Fatal(c[0].Err, c[1].Err, c[2].Err)
+	}
+	if st, err := l.Ledger(1); err != nil || !st.Fenced {
+		t.Fatal(st, err)
+	}
+}
+
 func TestFailedWriteIsSticky(t *testing.T) {
 	fs := vfs.NewMem()
 	l := open(t, fs, Options{})

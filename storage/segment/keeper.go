@@ -97,6 +97,11 @@ func (k *keeper) prepare() error {
 	l.wantNext.Store(false)
 	s, err := l.prepare()
 	if err != nil {
+		if !noSpace(err) {
+			// It must not be tried again: a sync that succeeds later would prove nothing about the one that failed.
+			a := l.reg.last()
+			return l.fail("prepare the segment after", a.segment, a.end.Load(), err)
+		}
 		return err
 	}
 	l.reg.mu.Lock()

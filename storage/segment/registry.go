@@ -60,6 +60,13 @@ func (r *registry) oldestFinal() (*active, bool) {
 	return r.open[0], true
 }
 
+// last is the segment that is appended to.
+func (r *registry) last() *active {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.open[len(r.open)-1]
+}
+
 // add makes s the segment that is appended to.
 func (r *registry) add(a *active) {
 	r.mu.Lock()
@@ -94,7 +101,6 @@ func (r *registry) deletedAfter(ledger int64, generation uint64) bool {
 // caller holds preparing, so that generations ascend in the order of the log.
 func (l *Log) prepare() (*segment, error) {
 	generation := l.generation + 1
-	l.generation = generation
 	l.reg.mu.Lock()
 	var old *segment
 	if n := len(l.reg.pool); n > 0 {
@@ -111,6 +117,7 @@ func (l *Log) prepare() (*segment, error) {
 		}
 		return nil, err
 	}
+	l.generation = generation
 	if l.o.mutant != mutantNoDirSync {
 		err = l.fs.SyncDir(l.dir)
 	}
@@ -121,6 +128,8 @@ func (l *Log) prepare() (*segment, error) {
 	return s, nil
 }
 
+// makeSegment is prepare without the directory. A new file that cannot be made leaves its generation unused: a gap looks like a segment
+// that was recycled, and without a table like a loss.
 func (l *Log) makeSegment(generation uint64, old *segment) (*segment, error) {
 	h := header{generation: generation, id: l.id}
 	name := filepath.Join(l.dir, segmentName(generation))
@@ -134,6 +143,7 @@ func (l *Log) makeSegment(generation uint64, old *segment) (*segment, error) {
 			return nil, err
 		}
 		old.name = name
+		l.generation = generation // taken, whatever comes: another file must not replace this one
 		s := newSegment(h, l.dir, old.file, size)
 		l.metrics.recycled.Add(1)
 		return s, s.writeHeader()
@@ -145,7 +155,9 @@ func (l *Log) makeSegment(generation uint64, old *segment) (*segment, error) {
 	s := newSegment(h, l.dir, f, 0)
 	if err := s.writeHeader(); err != nil {
 		f.Close()
-		_ = l.fs.Remove(name)
+		if l.fs.Remove(name) != nil {
+			l.generation = generation
+		}
 		return nil, err
 	}
 	return s, nil

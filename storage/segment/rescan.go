@@ -58,7 +58,7 @@ func (r *recovery) scanOne(s *segment) error {
 	if err != nil {
 		return err
 	}
-	r.tail, a.last = out.last, out.last
+	r.tail, a.last, a.unsure = out.last, out.last, out.synced
 	for _, d := range out.damage {
 		l.damaged(d)
 	}

@@ -67,8 +67,7 @@ func (r *recovery) resume() error {
 		return r.fresh()
 	}
 	last := l.reg.open[n-1]
-	// What the scan found may never have been synced (a killed process leaves it in the page cache) and is served from now on.
-	if err := last.file.Sync(); err != nil {
+	if err := last.ensure(); err != nil {
 		return fault.SegmentDeviceFailed.New("sync %s: %w", last.name, err)
 	}
 	l.writer.open(last, last.end.Load())
@@ -81,6 +80,24 @@ func (r *recovery) resume() error {
 		return r.fresh()
 	}
 	return nil
+}
+
+// ensure makes durable what the scan found and nothing proves to be: it is served from now on, and a killed process may have left it in
+// the page cache alone. It is written again, since a sync that failed before left pages that count as clean.
+func (a *active) ensure() error {
+	buf := make([]byte, 1<<20)
+	end := a.end.Load()
+	for at := max(a.unsure, groupsAt); at < end; {
+		b := buf[:min(int64(len(buf)), end-at)]
+		if err := a.readFull(b, at); err != nil {
+			return err
+		}
+		if _, err := a.file.WriteAt(b, at); err != nil {
+			return err
+		}
+		at += int64(len(b))
+	}
+	return a.file.Sync()
 }
 
 // youngest is the generation of the youngest segment but the one that was made ready.

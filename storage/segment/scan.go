@@ -54,6 +54,7 @@ type scanned struct {
 	end    int64
 	last   link
 	groups int
+	synced int64 // how far the file was durable when the last group was written
 	damage []damage
 	lost   bool // records vanished and nobody knows whose
 }
@@ -95,8 +96,7 @@ func (sc *scanner) indexBlocks() error {
 		if _, err = decodeIndexBlock(payload, g.at, g.records, sc.apply); err != nil {
 			return err
 		}
-		sc.out.end, sc.out.last = g.end(), link{known: true, number: g.number, sum: g.sum}
-		sc.out.groups++
+		sc.accept(&g)
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (sc *scanner) group() (bool, *groupHeader, error) {
 }
 
 func (sc *scanner) accept(g *groupHeader) {
-	sc.out.end, sc.out.last = g.end(), link{known: true, number: g.number, sum: g.sum}
+	sc.out.end, sc.out.last, sc.out.synced = g.end(), link{known: true, number: g.number, sum: g.sum}, g.synced
 	sc.out.groups++
 }
 

@@ -33,8 +33,10 @@ type segment struct {
 type active struct {
 	*segment
 	index *index
-	last  link        // its last group, once final
-	final atomic.Bool // nothing will be added, and all of it is in the index
+	last  link // its last group, once final
+	// After a start: from where on nothing proves that the bytes are durable. Every group is synced before the next is written.
+	unsure int64
+	final  atomic.Bool // nothing will be added, and all of it is in the index
 }
 
 func segmentName(generation uint64) string { return fmt.Sprintf("%016x.seg", generation) }

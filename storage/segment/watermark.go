@@ -34,9 +34,7 @@ func (l *Log) markProgress() {
 
 // head is the place up to which the log is durable now.
 func (l *Log) head() mark {
-	l.reg.mu.RLock()
-	defer l.reg.mu.RUnlock()
-	a := l.reg.open[len(l.reg.open)-1]
+	a := l.reg.last()
 	return mark{generation: a.generation, synced: a.end.Load()}
 }
 

@@ -67,7 +67,11 @@ func (w *writer) commit(c *commit) {
 	c.bytes = 0
 	length, written := w.admit(c)
 	if written > 0 && (w.pos+groupHeaderSize+length > w.log.o.SegmentBytes && w.pos > groupsAt || w.log.wantRoll.CompareAndSwap(true, false)) {
-		if err := w.roll(); err != nil {
+		err := w.roll()
+		if err != nil && noSpace(err) && w.log.dropBallast() {
+			err = w.roll()
+		}
+		if err != nil {
 			w.refuse(c, w.failed("write", err))
 			written = 0
 		}
@@ -81,6 +85,15 @@ func (w *writer) commit(c *commit) {
 	}
 	c.seg = w.seg
 	next, err := w.write(c, length, written)
+	if err != nil && noSpace(err) {
+		// Fences, deletes and what makes room get what is left, and the reserve.
+		w.log.dropBallast()
+		if length, written = w.withdraw(c); written == 0 {
+			c.end = w.pos
+			return
+		}
+		next, err = w.write(c, length, written)
+	}
 	if err == nil && w.log.o.mutant == mutantEarlyAck {
 		w.log.complete(&commit{seg: c.seg, records: slices.Clone(c.records), offs: c.offs, end: next.pos})
 	}
