@@ -111,7 +111,7 @@ func listen(addr string) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fault.ProcessPortInUse.New("%s", addr)
+		return nil, fault.ProcessPortInUse.New("%s%s", addr, holder(addr))
 	}
 	return nil, fault.ProcessListen.New("%s: %w", addr, err)
 }

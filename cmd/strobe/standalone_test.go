@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,9 +41,29 @@ func TestWhoHasTheDirectoryAndThePortIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	said = refused(t, "--data", t.TempDir(), "--listen", l.Addr().String(), "--http", "127.0.0.1:0")
-	if !strings.Contains(said, "STB-PROCESS-0003") || !strings.Contains(said, l.Addr().String()) {
-		t.Errorf("about the port: %s", said)
+	mine, _, _ := strings.Cut(filepath.Base(os.Args[0]), ".")
+	its, web := strings.TrimPrefix(p.Pulsar, "pulsar://"), strings.TrimPrefix(p.HTTP, "http://")
+	_, number, _ := net.SplitHostPort(its)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	for _, x := range []struct{ what, listen, http, addr, by string }{
+		{"of this test", l.Addr().String(), "127.0.0.1:0", l.Addr().String(), fmt.Sprintf("process %d (%s", os.Getpid(), mine)},
+		{"of a child", its, "127.0.0.1:0", its, fmt.Sprintf("process %d (strobe)", p.cmd.Process.Pid)},
+		{"of a child, for REST", "127.0.0.1:0", web, web, fmt.Sprintf("process %d (strobe)", p.cmd.Process.Pid)},
+		{"of a child, on all addresses", ":" + number, "127.0.0.1:0", ":" + number, fmt.Sprintf("process %d (strobe)", p.cmd.Process.Pid)},
+		{"of its own", free.Addr().String(), free.Addr().String(), free.Addr().String(), "this process: --listen and --http"},
+	} {
+		said := refused(t, "--data", t.TempDir(), "--listen", x.listen, "--http", x.http)
+		want := x.addr + " is used by " + x.by
+		if runtime.GOOS != "linux" {
+			want = x.addr + "; `sudo lsof"
+		}
+		if !strings.Contains(said, "STB-PROCESS-0003") || !strings.Contains(said, want) {
+			t.Errorf("about a port %s: %s\nwant %q", x.what, said, want)
+		}
 	}
 }
 
