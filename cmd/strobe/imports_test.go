@@ -22,6 +22,9 @@ var mayImport = map[string][]string{
 	"storage/meta/":                    {"storage/bk", "storage/meta"},
 	"storage/segment":                  {"storage/bk", "storage/vfs/", "storage/vfs"},
 	"storage/bookie":                   {"storage/bk", "storage/bkwire", "storage/meta", "storage/segment", "storage/vfs"}, // the last two in options.go and its disk alone
+	"storage/bookie/server":            {"storage/bk", "storage/bkwire", "storage/bookie", "storage/frames"},
+	"storage/frames":                   {"storage/bk", "storage/bkwire"},
+	"storage/remote":                   {"storage/bk", "storage/bkwire", "storage/frames", "storage/ledger"},
 	"storage/ledger":                   {"storage/bk", "storage/bkwire", "storage/quorum", "storage/meta"},
 	"storage/managed":                  {"storage/bk", "storage/meta"},
 	"storage/storagetest":              {"storage/"},
