@@ -19,6 +19,9 @@ import (
 // helloTime is how long a new child may take to answer.
 const helloTime = 30 * time.Second
 
+// errClosed refuses what is asked of a launcher that has ended.
+var errClosed = errors.New("the launcher is closed")
+
 // statusAge is how old a status may be before it is asked for again: nothing is polled while nobody looks.
 const statusAge = 200 * time.Millisecond
 
@@ -38,6 +41,8 @@ type Options struct {
 	SwapShared func(ctx context.Context, kind functions.Kind, name functions.FQName, key string, old, new []byte) ([]byte, error)
 	// Secret resolves a reference against the allow-list.
 	Secret func(ref string) (string, error)
+
+	JudgeTime time.Duration // for judging a module; 0: DefaultJudgeTime
 }
 
 // Launcher starts instances in a child process, and the child with the first of them. When the child dies all its instances
@@ -52,6 +57,8 @@ type Launcher struct {
 	mu     sync.Mutex // guards child and closed; held while a child starts
 	child  *child
 	closed bool
+
+	judges judges
 }
 
 // NewLauncher starts nothing yet.
@@ -62,7 +69,12 @@ func NewLauncher(o Options) *Launcher {
 	if o.Stderr == nil {
 		o.Stderr = os.Stderr
 	}
-	return &Launcher{o: o}
+	if o.JudgeTime <= 0 {
+		o.JudgeTime = DefaultJudgeTime
+	}
+	l := &Launcher{o: o}
+	l.judges.one = make(chan struct{}, 1)
+	return l
 }
 
 // Start implements functions.Launcher. It takes as long as the instance takes to be built, which for a large module is long; ctx is for giving up
@@ -91,17 +103,6 @@ func (l *Launcher) Start(ctx context.Context, in functions.Instance) (functions.
 	return h, nil
 }
 
-// Judge says whether the module in the file at path can run as a function with so many bytes of memory; its errors are faults. It is the
-// child that compiles it: that costs seconds of a core and 100 MB of memory, which the broker's process should not have to bear. The
-// compiled module stays in the cache on disk for the first start.
-func (l *Launcher) Judge(ctx context.Context, path string, memory int64) error {
-	c, err := l.running(ctx)
-	if err != nil {
-		return err
-	}
-	return c.peer.call(ctx, callJudge, judgeCall{path, memory}, nil)
-}
-
 // PID is the child's process id, 0 while there is none.
 func (l *Launcher) PID() int {
 	l.mu.Lock()
@@ -116,7 +117,7 @@ func (l *Launcher) running(ctx context.Context) (*child, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return nil, errors.New("the launcher is closed")
+		return nil, errClosed
 	}
 	if l.child != nil && !l.child.isGone() {
 		return l.child, nil
@@ -164,6 +165,7 @@ func (l *Launcher) Close() error {
 	if c != nil {
 		c.kill()
 	}
+	l.judges.close()
 	return nil
 }
 
@@ -307,11 +309,12 @@ func (c *child) refresh() {
 	if time.Since(c.asked) < statusAge {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
 	for after, more := uint64(0), true; more; {
 		var reply statusReply
-		if c.peer.call(ctx, callStatus, statusCall{after}, &reply) != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err := c.peer.call(ctx, callStatus, statusCall{after}, &reply)
+		cancel()
+		if err != nil {
 			break // busy or gone: the last known has to do, and whoever asks next does not wait as long
 		}
 		for _, s := range reply.Instances {

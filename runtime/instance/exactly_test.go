@@ -136,3 +136,53 @@ func TestSequencesOfASourceThroughAProcessor(t *testing.T) {
 		}
 	})
 }
+
+// What was read in a turn that is over is neither processed nor written nor acknowledged, and takes no room; what was read in the next turn goes on. What
+// another instance still holds is waited for.
+func TestWhatBelongsToAnotherInstanceIsGivenUp(t *testing.T) {
+	lost, lasts := &connectors.Lease{}, &connectors.Lease{}
+	in := append(numbers(20), "reject", "held")
+	s := &scene{src: newSource(in...), proc: &scriptedProcessor{delay: 10 * time.Millisecond}}
+	s.src.size = 5
+	for i := range s.src.records {
+		s.src.records[i].Lease = lasts
+		if i < 15 {
+			s.src.records[i].Lease = lost
+		}
+	}
+	held := 3
+	s.sink = &scriptedSink{delay: time.Millisecond, write: func(records []connectors.Record) error {
+		failed := map[int]error{}
+		for i, r := range records {
+			switch {
+			case r.Lease == nil:
+				t.Errorf("%s has no lease", r.Payload)
+			case r.Lease.Lost():
+				failed[i] = connectors.ErrLeaseLost
+			case string(r.Payload) == "held" && held > 0:
+				failed[i] = connectors.ErrLeaseHeld
+				held--
+			}
+		}
+		if len(failed) > 0 {
+			return &connectors.BatchError{Failed: failed}
+		}
+		return nil
+	}}
+	play(t, s, func(o *Options) { exactly(o); o.CallRecords = 5 }, func() {
+		s.wait(15 * time.Millisecond) // the first call is written, the second is under way
+		lost.Lose()
+		s.wait(time.Minute)
+		if got, want := s.src.unacked(), in[5:15]; !slices.Equal(got, want) {
+			t.Errorf("not acknowledged are %q, want %q", got, want)
+		}
+		s.expect(outTopic, append(slices.Clone(in[:5]), append(slices.Clone(in[15:20]), "held")...)...)
+		s.expect(deadTopic, "reject")
+		if n := s.proc.tries(in[12]); n != 0 {
+			t.Errorf("%s was processed %d times after its lease was lost", in[12], n)
+		}
+		if m := s.Metrics(); m.InFlight != 0 || m.InFlightBytes != 0 {
+			t.Errorf("%d records of %d bytes are in flight", m.InFlight, m.InFlightBytes)
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/strobemq/strobe/broker/brokertest"
 	"github.com/strobemq/strobe/broker/topic"
+	"github.com/strobemq/strobe/broker/wire"
 	"github.com/strobemq/strobe/connectors"
 )
 
@@ -315,5 +316,34 @@ func TestABacklogThatIsTrimmedComesToItsEnd(t *testing.T) {
 	})
 	if visited == 0 || visited == len(records) {
 		t.Errorf("%d of %d were visited: the test shows nothing", visited, len(records))
+	}
+}
+
+// A batch that is stored in part is no reason to stop: it is cut anew above what is stored.
+func TestABatchStoredInPartIsTriedAgain(t *testing.T) {
+	covered := &ServerError{Code: wire.NotAllowedError, Text: "stored in part"}
+	if c := connectors.ClassOf(refusedPublish(covered)); c != connectors.Retry {
+		t.Errorf("class %v", c)
+	}
+	if c := connectors.ClassOf(refusedPublish(&ServerError{Code: wire.TopicTerminatedError})); c != connectors.BadConfig {
+		t.Errorf("a terminated topic: class %v", c)
+	}
+}
+
+// An entry of one large message that comes once more, since delivery began anew, is no repetition by its producer: it is not acknowledged.
+func TestChunksDeliveredAgainAreKept(t *testing.T) {
+	var c chunks
+	add := func(n int32, entry int64) (*chunked, []wire.MessageID) {
+		return c.add(chunk("x", n, 3), wire.MessageID{Ledger: 1, Entry: entry}, []byte{byte('a' + n)})
+	}
+	add(0, 10)
+	add(1, 11)
+	for _, again := range []int64{10, 11, 11, 10, 11} {
+		if _, drop := add(int32(again-10), again); len(drop) != 0 {
+			t.Fatalf("entry %d delivered again acknowledges %v", again, drop)
+		}
+	}
+	if whole, drop := add(2, 12); whole == nil || string(whole.body) != "abc" || len(whole.ids) != 3 || len(drop) != 0 {
+		t.Errorf("%+v %v", whole, drop)
 	}
 }
