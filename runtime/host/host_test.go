@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,8 +33,14 @@ func TestMain(m *testing.M) {
 }
 
 func judgeScripted(_ context.Context, _ Settings, path string, memory int64) error {
-	if path == "good" && memory == 5 {
+	switch {
+	case path == "good" && memory == 5:
 		return nil
+	case path == "endless": // a compiler that cannot be stopped
+		for n := uint(1); n != 0; n |= 1 {
+		}
+	case path == "deadly":
+		os.Exit(2)
 	}
 	return fault.FunctionNotWasm.New("%s", path)
 }
@@ -192,6 +199,55 @@ func TestTheChildJudgesModules(t *testing.T) {
 	}
 	if err := l.Judge(t.Context(), "bad", 5); !fault.Has(err, fault.FunctionNotWasm) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A module that cannot be compiled in time, or takes its process along, is refused; nothing of it is left, and the instances go on.
+func TestModulesThatAreHardToJudge(t *testing.T) {
+	l := launcher(t)
+	h := run(t, l, "plain")
+	pid := l.PID()
+	l.o.JudgeTime = 300 * time.Millisecond
+	if err := l.Judge(t.Context(), "endless", 5); !fault.Has(err, fault.FunctionCompileTime) {
+		t.Errorf("endless: %v", err)
+	}
+	l.o.JudgeTime = time.Minute
+	if err := l.Judge(t.Context(), "deadly", 5); !fault.Has(err, fault.FunctionDamaged) {
+		t.Errorf("deadly: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := l.Judge(ctx, "endless", 5); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("given up: %v", err)
+	}
+	if err := l.Judge(t.Context(), "good", 5); err != nil {
+		t.Error(err)
+	}
+	if s, ok := h.Status(); !ok || s.State != functions.StateRunning || l.PID() != pid {
+		t.Errorf("the instance beside it: %+v %v, process %d after %d", s, ok, l.PID(), pid)
+	}
+}
+
+// The end of the launcher ends a judgement.
+func TestCloseEndsAJudgement(t *testing.T) {
+	l := launcher(t)
+	judged := make(chan error, 1)
+	go func() { judged <- l.Judge(t.Context(), "endless", 5) }()
+	for { // until there is a process to end
+		l.judges.mu.Lock()
+		c := l.judges.child
+		l.judges.mu.Unlock()
+		if c != nil {
+			break
+		}
+		runtime.Gosched()
+	}
+	l.Close()
+	if err := <-judged; !errors.Is(err, errClosed) {
+		t.Errorf("%v", err)
+	}
+	if err := l.Judge(t.Context(), "good", 5); !errors.Is(err, errClosed) {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 
