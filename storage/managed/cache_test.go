@@ -94,33 +94,35 @@ func TestCacheGapsAndLimits(t *testing.T) {
 	}
 }
 
-// With a reader at the tail the cache stays small.
+// With a reader at the tail the cache stays small. In fake time, because what nobody uses for some seconds goes too.
 func TestCacheDropsConsumed(t *testing.T) {
-	c := newCache(32 << 20)
-	defer c.close()
-	l, cur := holder()
-	other, slow := holder()
-	for e := range int64(8 << 10) {
-		put(c, l, 1, e, 1024)
-		cur.markDelete = bk.Position{Ledger: 1, Entry: e}
-	}
-	if n := c.Stats().Bytes; n > 1<<20 {
-		t.Errorf("%d bytes are held although all is consumed", n)
-	}
-	for e := range int64(8 << 10) {
-		put(c, other, 2, e, 1024)
-	}
-	if have(t, c, 2, 0) != 8<<10 {
-		t.Error("what was not consumed is gone")
-	}
-	slow.markDelete = bk.Position{Ledger: 3}
-	for e := range int64(600) {
-		put(c, l, 1, 8<<10+e, 1024)
-		cur.markDelete = bk.Position{Ledger: 1, Entry: 8<<10 + e}
-	}
-	if n := c.Stats().Bytes; n > 1<<20 {
-		t.Errorf("%d bytes are held after all was consumed", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(32 << 20)
+		defer c.close()
+		l, cur := holder()
+		other, slow := holder()
+		for e := range int64(8 << 10) {
+			put(c, l, 1, e, 1024)
+			cur.markDelete = bk.Position{Ledger: 1, Entry: e}
+		}
+		if n := c.Stats().Bytes; n > 1<<20 {
+			t.Errorf("%d bytes are held although all is consumed", n)
+		}
+		for e := range int64(8 << 10) {
+			put(c, other, 2, e, 1024)
+		}
+		if have(t, c, 2, 0) != 8<<10 {
+			t.Error("what was not consumed is gone")
+		}
+		slow.markDelete = bk.Position{Ledger: 3}
+		for e := range int64(600) {
+			put(c, l, 1, 8<<10+e, 1024)
+			cur.markDelete = bk.Position{Ledger: 1, Entry: 8<<10 + e}
+		}
+		if n := c.Stats().Bytes; n > 1<<20 {
+			t.Errorf("%d bytes are held after all was consumed", n)
+		}
+	})
 }
 
 // An idle cache gives everything back and stops its timer, or synctest would wait for ever.
