@@ -69,6 +69,7 @@ var vendorSDKs = map[string][]string{
 	"github.com/tetratelabs/wazero":      {"runtime/wasm", "runtime/host", "cmd/strobe", "bench", "bench/"},
 	"github.com/jackc/":                  {"connectors/postgres", "connectors/all", "cmd/strobe", "examples/", "bench", "bench/"},
 	"github.com/apache/pulsar-client-go": {"examples/", "bench"},
+	"go.etcd.io/":                        {"storage/meta/etcd", "cmd/strobe"},
 }
 
 type pkg struct {

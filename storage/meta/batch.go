@@ -13,7 +13,7 @@ type Change struct {
 	Expect Version
 }
 
-// Batcher is a Store that changes several keys in one step. Memory and local stores do, etcd and ZooKeeper can.
+// Batcher is a Store that changes several keys in one step. All stores do, ZooKeeper can.
 type Batcher interface {
 	// Batch makes all changes or none: ErrConflict when a version is not the one expected, ErrNotFound when a key to delete is
 	// not there. It returns the new versions in the order of the changes (0 for a delete). At most MaxBatch changes, each key once;

@@ -1,6 +1,6 @@
 // Package meta is the seam to the metadata store: small values under slash-separated keys, changed by compare-and-set, with
 // watches, sequences and sessions. Keys and values are Apache Pulsar's and BookKeeper's own (interop §4, §7, §8), and
-// Strobe's under /strobe/. Implementations: memory, local (Pebble); later etcd and ZooKeeper. All of them pass
+// Strobe's under /strobe/. Implementations: memory, local (Pebble), etcd; later ZooKeeper. All of them pass
 // storagetest.Meta.
 package meta
 
