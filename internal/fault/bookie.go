@@ -44,7 +44,32 @@ var (
 		Cause: "While the bookie was running, the instance id or the bookie's cookie changed or vanished from the metadata store. Ledgers are not deleted as long as this is so.",
 		Fix:   "Restore the metadata. If the bookie is to leave the cluster, stop it.",
 	}
+	BookieFrame = &Fault{
+		Code:  "STB-BOOKIE-0008",
+		Title: "a client sent what is no request",
+		Cause: "A frame's length is out of range, it is shorter than its operation needs, or the operation is unknown. The connection was closed; what was asked before was answered. Entries above the largest frame do this too.",
+		Fix:   "If the sender is a broker, compare its largest message with the bookie's largest frame. Anything else that connects to a bookie's port (a health check, a port scan) is harmless.",
+	}
+	BookieVersion3 = &Fault{
+		Code:  "STB-BOOKIE-0009",
+		Title: "a client speaks version 3 of BookKeeper's protocol",
+		Cause: "Bookies of this version of Strobe speak version 2. Apache's tools and AutoRecovery speak version 3 if nothing else is said; Pulsar brokers speak version 2.",
+		Fix:   "Set useV2WireProtocol=true (in a broker: bookkeeperUseV2WireProtocol=true) where the client allows it.",
+	}
+	BookieClientStuck = &Fault{
+		Code:  "STB-BOOKIE-0010",
+		Title: "a client does not take its answers",
+		Cause: "More bytes of answers wait for a connection than a client in order lets pile up, or none was taken for the write time-out. The connection was closed: the process stands still, or the network drops what is sent.",
+		Fix:   "Look at the process at the address in the log. A broker connects again by itself.",
+	}
+	BookieConnections = &Fault{
+		Code:  "STB-BOOKIE-0011",
+		Title: "too many connections to a bookie",
+		Cause: "The bookie has as many connections as it takes, and closed the newest.",
+		Fix:   "Find out who opens so many: a broker needs three.",
+	}
 )
 
 // bookieFaults is the bookie room's part of the table.
-var bookieFaults = []*Fault{BookieNoCluster, BookieForeign, BookieCookie, BookieVolume, BookieRegistered, BookieRegistration, BookieWrongRoot}
+var bookieFaults = []*Fault{BookieNoCluster, BookieForeign, BookieCookie, BookieVolume, BookieRegistered, BookieRegistration, BookieWrongRoot,
+	BookieFrame, BookieVersion3, BookieClientStuck, BookieConnections}
