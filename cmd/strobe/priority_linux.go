@@ -10,9 +10,10 @@ import (
 // behindTheBroker makes the child process the one that waits, and the one that dies, when the machine is short of processors or memory: a guest
 // that loops burns a core until its deadline.
 //
-// One core is left to the broker, because priorities alone do not keep it fast: with every core of two busy in guests, publishing at a fifth of
-// what the machine can do had a p99 of 100 to 370 ms, at nice 5, nice 19 and SCHED_IDLE alike; with one core left it stays where it was (`bench
-// -only neighbour`). The identity function, topic to topic on two cores, pays a sixth of its rate for that.
+// One core is left to the broker, because priorities alone did not keep it fast. With four functions that loop on two cores, slices of publishing
+// at 10 K x 1 KiB a second had a p99 of up to 370 ms at nice 5, 180 ms at nice 19 or SCHED_IDLE, 190 ms at SCHED_BATCH; with one core left 2 to 10 ms,
+// which is what slices without a function that loops had on the same, busy machine (`bench -only neighbour`; two short slices each, before
+// guests counted their own work). The identity function, topic to topic on two cores, pays a tenth to a quarter of its rate for that.
 //
 // Where one of these is not allowed nothing is lost.
 func behindTheBroker(log *slog.Logger) {
