@@ -22,6 +22,10 @@ type BookieConn interface {
 	Close() error
 }
 
+// Reconnector is an ability of a BookieConn, found by type assertion: it outlives its peer and connects again by itself. A
+// Registry keeps it when the bookie's registration goes, since that may be because the metadata was away.
+type Reconnector interface{ Reconnects() }
+
 // Bookies finds bookies by id and tells who can take new ledgers.
 type Bookies interface {
 	// Conn returns the connection to a bookie; the Bookies keeps owning it. bk.ErrUnavailable when it is not known or down.

@@ -78,7 +78,7 @@ func TestPowerLoss(t *testing.T) {
 		a := storagetest.NewAdder(t, w)
 		fenced := mustCreate(t, l, storagetest.LedgerOptions())
 		added(t, fenced, storagetest.NewAdder(t, fenced), []byte("a"))
-		if _, err := l.bookies.(*Registry).conns[fenced.members[0].id].Read(ctx, bk.BookieRead{
+		if _, err := l.bookies.(*Registry).conns[fenced.members[0].id].conn.Read(ctx, bk.BookieRead{
 			Ledger: fenced.ID(), First: bk.NoEntry, Last: bk.NoEntry, Flags: bk.FlagFence, MasterKey: fenced.masterKey,
 		}); err != nil {
 			t.Fatal(err)

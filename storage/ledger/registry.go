@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,14 @@ type Registry struct {
 	mu       sync.Mutex
 	writable []string
 	infos    map[string]bkwire.ServiceInfo // of those registered, writable or not
-	conns    map[string]BookieConn
+	conns    map[string]dialled
 	closed   bool
+}
+
+// dialled is a connection and the registration it was made by.
+type dialled struct {
+	conn BookieConn
+	info []byte
 }
 
 // Dial connects to a bookie. info is what it registered with; empty when it is not registered. It does not wait for the
@@ -39,7 +46,7 @@ var _ Bookies = (*Registry)(nil)
 // NewRegistry reads the registrations and follows them until Close.
 func NewRegistry(ctx context.Context, store meta.Store, dial Dial) (*Registry, error) {
 	life, stop := context.WithCancel(context.Background())
-	r := &Registry{meta: store, dial: dial, stop: stop, wake: make(chan struct{}, 1), infos: map[string]bkwire.ServiceInfo{}, conns: map[string]BookieConn{}}
+	r := &Registry{meta: store, dial: dial, stop: stop, wake: make(chan struct{}, 1), infos: map[string]bkwire.ServiceInfo{}, conns: map[string]dialled{}}
 	err := store.Watch(life, bkwire.AvailablePath, func(meta.Event) {
 		select {
 		case r.wake <- struct{}{}:
@@ -105,11 +112,18 @@ func (r *Registry) reload(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	var gone []BookieConn
-	for id := range r.infos {
-		if _, ok := infos[id]; !ok && r.conns[id] != nil {
-			gone = append(gone, r.conns[id])
-			delete(r.conns, id)
+	for id, d := range r.conns {
+		info, ok := infos[id]
+		_, was := r.infos[id]
+		_, lasting := d.conn.(Reconnector)
+		switch {
+		case ok && (was || lasting) && !bytes.Equal(d.info, info.Append(nil)): // it is elsewhere now
+		case !ok && was && !lasting:
+		default:
+			continue
 		}
+		gone = append(gone, d.conn)
+		delete(r.conns, id)
 	}
 	r.writable, r.infos = writable, infos
 	r.mu.Unlock()
@@ -142,14 +156,15 @@ func (r *Registry) Conn(id string) (BookieConn, error) {
 	if r.closed {
 		return nil, bk.ErrClosed
 	}
-	if c := r.conns[id]; c != nil {
-		return c, nil
+	if d, ok := r.conns[id]; ok {
+		return d.conn, nil
 	}
-	c, err := r.dial(id, r.infos[id])
+	info := r.infos[id]
+	c, err := r.dial(id, info)
 	if err != nil {
 		return nil, fmt.Errorf("bookie %s: %w: %w", id, bk.ErrUnavailable, err)
 	}
-	r.conns[id] = c
+	r.conns[id] = dialled{c, info.Append(nil)}
 	return c, nil
 }
 
@@ -168,8 +183,8 @@ func (r *Registry) Close() error {
 	conns := r.conns
 	r.conns = nil
 	r.mu.Unlock()
-	for _, c := range conns {
-		c.Close()
+	for _, d := range conns {
+		d.conn.Close()
 	}
 	r.work.Wait()
 	return nil

@@ -105,6 +105,70 @@ func TestRegistry(t *testing.T) {
 	})
 }
 
+// lasting is a connection that outlives its peer.
+type lasting struct{ closer }
+
+func (l *lasting) Reconnects() {}
+
+// TestRegistryKeepsConnections: one that connects again by itself is kept while its bookie's registration is away, which may be
+// the metadata's fault, and given up when the bookie is elsewhere.
+func TestRegistryKeepsConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		defer m.Close()
+		s, err := m.Session(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		register := func(port int) {
+			t.Helper()
+			info := bkwire.ServiceInfo{Endpoints: []bkwire.Endpoint{bkwire.RPCEndpoint("h", port)}}
+			if _, err := s.PutEphemeral(ctx, bkwire.AvailablePath+"/a", info.Append(nil)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		unregister := func() {
+			t.Helper()
+			if err := m.Delete(ctx, bkwire.AvailablePath+"/a", meta.Any); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		register(1)
+		r, err := NewRegistry(ctx, m, func(string, bkwire.ServiceInfo) (BookieConn, error) {
+			return &lasting{closer{closed: make(chan struct{})}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		get := func() *lasting {
+			t.Helper()
+			c, err := r.Conn("a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.(*lasting)
+		}
+		first := get()
+		unregister()
+		if get() != first || len(r.Writable()) != 0 {
+			t.Error("not kept while the registration is away, or still writable")
+		}
+		register(1)
+		if get() != first {
+			t.Error("not kept when the registration is back")
+		}
+		unregister()
+		register(2)
+		if get() == first {
+			t.Error("kept although the bookie is elsewhere")
+		}
+		<-first.closed
+	})
+}
+
 // TestWhole puts real bookies on real directories under the client, as standalone does, and starts them again.
 func TestWhole(t *testing.T) {
 	for _, n := range []int{1, 3} {

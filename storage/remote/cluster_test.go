@@ -1,0 +1,152 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/ledger"
+	"github.com/strobemq/strobe/storage/storagetest"
+)
+
+// TestConformance runs the ledgers' suite over bookies behind sockets.
+func TestConformance(t *testing.T) {
+	for _, q := range []bk.Quorum{{Ensemble: 1, Write: 1, Ack: 1}, {Ensemble: 3, Write: 3, Ack: 2}, {Ensemble: 5, Write: 3, Ack: 2}} {
+		t.Run(fmt.Sprint(q), func(t *testing.T) {
+			storagetest.Ledgers(t, func(t *testing.T) bk.Ledgers {
+				return &fixedQuorum{newCluster(t, q.Ensemble).client(ledger.Options{}), q}
+			})
+		})
+	}
+}
+
+// fixedQuorum creates every ledger with one quorum.
+type fixedQuorum struct {
+	*ledger.Client
+	q bk.Quorum
+}
+
+func (f *fixedQuorum) Create(ctx context.Context, o bk.CreateOptions) (bk.Ledger, error) {
+	o.Quorum = f.q
+	return f.Client.Create(ctx, o)
+}
+
+var triple = bk.CreateOptions{Quorum: bk.Quorum{Ensemble: 3, Write: 3, Ack: 2}, Digest: bk.DigestCRC32C}
+
+func mustCreate(t *testing.T, l bk.Ledgers) bk.Ledger {
+	t.Helper()
+	w, err := l.Create(ctx, triple)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// numbered is n payloads from first on, of sizes on both sides of what is copied.
+func numbered(first, n int) [][]byte {
+	list := make([][]byte, n)
+	for i := range list {
+		list[i] = bytes.Repeat([]byte(fmt.Sprintf("%08d", first+i)), 1+(first+i)%3*700)
+	}
+	return list
+}
+
+func wantEntries(t *testing.T, l bk.Ledger, n int) {
+	t.Helper()
+	got := storagetest.ReadAll(t, l)
+	if len(got) != n {
+		t.Fatalf("%d entries, want %d", len(got), n)
+	}
+	for i, want := range numbered(0, n) {
+		if !bytes.Equal(got[i], want) {
+			t.Fatalf("entry %d is %.20q, want %.20q", i, got[i], want)
+		}
+	}
+}
+
+// TestBookieCrashes under load: with a fourth bookie the ensemble changes, with three the ledger goes on; no add fails, and
+// everything is read back, also from the bookie that came back.
+func TestBookieCrashes(t *testing.T) {
+	for _, n := range []int{3, 4} {
+		t.Run(fmt.Sprint(n, " bookies"), func(t *testing.T) {
+			c := newCluster(t, n)
+			l := c.client(ledger.Options{Retry: 50 * time.Millisecond, Quarantine: 100 * time.Millisecond})
+			w := mustCreate(t, l)
+			a := storagetest.NewAdder(t, w)
+			total := 0
+			more := func(k int) {
+				a.Submit(numbered(total, k)...)
+				total += k
+			}
+			more(200)
+			victim := c.peers[0]
+			for range 3 {
+				victim.crash()
+				more(200)
+				if _, err := a.Wait(); err != nil {
+					t.Fatal(err)
+				}
+				victim.start()
+				more(200)
+			}
+			if acked, err := a.Wait(); err != nil || acked != int64(total-1) {
+				t.Fatalf("acknowledged %d of %d, %v", acked, total, err)
+			}
+			if err := w.Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+			r, err := c.client(ledger.Options{}).Open(ctx, w.ID(), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEntries(t, r, total)
+		})
+	}
+}
+
+// TestTakeover: another client fences the writer and closes the ledger behind everything that was acknowledged; the writer learns it.
+func TestTakeover(t *testing.T) {
+	c := newCluster(t, 3)
+	first, second := c.client(ledger.Options{}), c.client(ledger.Options{})
+	w := mustCreate(t, first)
+	a := storagetest.NewAdder(t, w)
+	a.Submit(numbered(0, 300)...)
+	if _, err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := second.Open(ctx, w.ID(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEntries(t, r, 300)
+	a.Submit(numbered(300, 1)...)
+	if _, err := a.Wait(); !errors.Is(err, bk.ErrFenced) {
+		t.Errorf("the fenced writer's add: %v", err)
+	}
+}
+
+// TestTakeoverOfBroken: one of three bookies is away when the ledger is taken over; the tail that only its quorum has is kept.
+func TestTakeoverOfBroken(t *testing.T) {
+	c := newCluster(t, 3)
+	first := c.client(ledger.Options{})
+	w := mustCreate(t, first)
+	a := storagetest.NewAdder(t, w)
+	a.Submit(numbered(0, 50)...)
+	if _, err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	c.peers[1].crash()
+	a.Submit(numbered(50, 50)...)
+	if _, err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.client(ledger.Options{}).Open(ctx, w.ID(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEntries(t, r, 100)
+}
