@@ -19,6 +19,7 @@ var crashSeeds = flag.Int("seeds", 20, "seeds of the power-loss test; ten times 
 type model struct {
 	mu      sync.Mutex
 	ledgers map[int64]*modelLedger
+	slots   [12]int64 // the ledgers that are written to; the first two are never deleted
 	pending int
 	cond    *sync.Cond
 }
@@ -36,6 +37,9 @@ type modelLedger struct {
 func newModel() *model {
 	m := &model{ledgers: map[int64]*modelLedger{}}
 	m.cond = sync.NewCond(&m.mu)
+	for i := range m.slots {
+		m.slots[i] = int64(i)
+	}
 	return m
 }
 
@@ -67,6 +71,7 @@ func (m *model) clone() *model {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := newModel()
+	c.slots = m.slots
 	for id, l := range m.ledgers {
 		n := *l
 		n.sizes, n.acked = map[int64]int{}, map[int64]bool{}
@@ -87,22 +92,20 @@ func (m *model) submit(r *rand.Rand, deletes int) []*bk.Record {
 	defer m.mu.Unlock()
 	var list []*bk.Record
 	for range 1 + r.IntN(8) {
-		id := int64(r.IntN(12))
+		slot := r.IntN(len(m.slots))
+		if l := m.ledgers[m.slots[slot]]; l != nil && l.deleting {
+			// The id is not used again: another takes its place.
+			m.slots[slot] = int64(len(m.ledgers)) + 100
+		}
+		id := m.slots[slot]
 		l := m.ledgers[id]
 		if l == nil {
 			l = &modelLedger{sizes: map[int64]int{}, acked: map[int64]bool{}}
 			m.ledgers[id] = l
 			list = append(list, key(id))
 		}
-		if l.deleting {
-			// The id is not used again: another takes its place.
-			id = int64(len(m.ledgers)) + 100
-			l = &modelLedger{sizes: map[int64]int{}, acked: map[int64]bool{}}
-			m.ledgers[id] = l
-			list = append(list, key(id))
-		}
 		switch p := r.IntN(100); {
-		case p < deletes && id > 1:
+		case p < deletes && slot > 1:
 			l.deleting = true
 			list = append(list, remove(id))
 		case p < deletes+4:
