@@ -16,9 +16,12 @@ import (
 )
 
 const (
-	// attemptTime is how long one member may take to answer a request that may be sent again: longer than an election, because a
-	// member that has no leader answers after it.
-	attemptTime  = 4 * time.Second
+	// How long a member may take to answer before a request is sent to another one; the next one has twice as long. A change that is
+	// sent again while the first is only slow ends as unknown, so it waits longer than what may be done any number of times.
+	readTime   = time.Second
+	changeTime = 2 * time.Second
+	once       = time.Duration(0) // the request must not be sent again
+
 	firstPause   = 20 * time.Millisecond
 	longestPause = 500 * time.Millisecond
 )
@@ -53,6 +56,9 @@ func kindOf(err error) kind {
 
 // coded gives an error that reaches users its code.
 func coded(err error) error {
+	if _, has := fault.Of(err); has {
+		return err
+	}
 	var server rpctypes.EtcdError
 	code := status.Code(err)
 	if errors.As(err, &server) {
@@ -72,17 +78,18 @@ func coded(err error) error {
 	return fault.EtcdUnreachable.New("%w", err)
 }
 
-// call sends a request with send until it is answered. again says that it may be sent again when its answer was lost. maybe tells
-// that some answer was lost, so that the request may have had its effect whatever err says. The caller has begun.
-func (s *Store) call(ctx context.Context, again bool, send func(ctx context.Context) (*pb.ResponseHeader, error)) (maybe bool, err error) {
+// call sends a request with send until it is answered. patience is how long the first member may take, or once. maybe tells that
+// some answer was lost, so that the request may have had its effect whatever err says. The caller has begun.
+func (s *Store) call(ctx context.Context, patience time.Duration, send func(ctx context.Context) (*pb.ResponseHeader, error)) (maybe bool, err error) {
 	s.calls.Add(1)
 	whole, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		attempt, stop := whole, context.CancelFunc(func() {})
-		if again {
-			attempt, stop = context.WithTimeout(whole, attemptTime)
+		if patience != once {
+			attempt, stop = context.WithTimeout(whole, patience)
+			patience *= 2
 		}
 		header, err := send(attempt)
 		stop()
@@ -94,7 +101,7 @@ func (s *Store) call(ctx context.Context, again bool, send func(ctx context.Cont
 			return maybe, coded(err)
 		}
 		maybe = maybe || is == lost
-		if is == lost && !again || wait(whole, pause) != nil {
+		if is == lost && patience == once || wait(whole, pause) != nil {
 			switch {
 			case ctx.Err() != nil:
 				return maybe, ctx.Err()

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -47,7 +48,7 @@ func (s *Store) change(ctx context.Context, changes []meta.Change, lease clientv
 	for {
 		var r *clientv3.TxnResponse
 		ifs, thens, elses := t.build()
-		maybe, err := s.call(ctx, t.conditional(), func(ctx context.Context) (*pb.ResponseHeader, error) {
+		maybe, err := s.call(ctx, t.patience(), func(ctx context.Context) (*pb.ResponseHeader, error) {
 			var err error
 			if r, err = s.client.Txn(ctx).If(ifs...).Then(thens...).Else(elses...).Commit(); err != nil {
 				return nil, err
@@ -80,14 +81,14 @@ type transaction struct {
 	absent  []bool
 }
 
-// conditional tells whether the batch can be made only once.
-func (t *transaction) conditional() bool {
+// patience is that of call: a batch that expects a version can be made only once, and so may be sent again.
+func (t *transaction) patience() time.Duration {
 	for _, c := range t.changes {
 		if c.Expect != meta.Any {
-			return true
+			return changeTime
 		}
 	}
-	return false
+	return once
 }
 
 // never is a revision that no key has, unlike 0, which is that of keys that do not exist.

@@ -62,6 +62,7 @@ func open(t testing.TB, c *etcdtest.Cluster, change ...func(*etcd.Options)) *etc
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	c := shared(t)
 	storagetest.Meta(t, func(t *testing.T) meta.Store { return open(t, c) })
 }

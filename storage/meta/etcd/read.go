@@ -14,7 +14,7 @@ import (
 // get is a range request that may be sent again.
 func (s *Store) get(ctx context.Context, key string, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	var r *clientv3.GetResponse
-	_, err := s.call(ctx, true, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	_, err := s.call(ctx, readTime, func(ctx context.Context) (*pb.ResponseHeader, error) {
 		var err error
 		if r, err = s.client.Get(ctx, key, options...); err != nil {
 			return nil, err

@@ -24,7 +24,7 @@ func (s *Store) Sequence(ctx context.Context, path string) (int64, error) {
 	defer s.busy.Done()
 	parent := path[:max(1, strings.LastIndexByte(path, '/'))]
 	var n int64
-	maybe, err := s.call(ctx, true, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	maybe, err := s.call(ctx, readTime, func(ctx context.Context) (*pb.ResponseHeader, error) {
 		r, err := s.client.Put(ctx, s.options.Prefix+parent, "", clientv3.WithPrevKV())
 		if err != nil {
 			return nil, err

@@ -40,7 +40,7 @@ func (s *Store) Session(ctx context.Context) (meta.Session, error) {
 	seconds := int64((s.options.SessionTimeout + time.Second - 1) / time.Second)
 	var r *clientv3.LeaseGrantResponse
 	// A lease whose answer was lost ends by itself, with nothing bound to it.
-	_, err := s.call(ctx, true, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	_, err := s.call(ctx, readTime, func(ctx context.Context) (*pb.ResponseHeader, error) {
 		var err error
 		if r, err = s.client.Grant(ctx, seconds); err != nil {
 			return nil, err
