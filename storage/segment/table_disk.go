@@ -40,18 +40,18 @@ func (d *tableDisk) change(fn func()) {
 }
 
 // trouble is why nothing gets on the disk now; changed is closed when the answer may be another.
-func (d *tableDisk) trouble() (err error, changed <-chan struct{}) {
+func (d *tableDisk) trouble() (changed <-chan struct{}, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.failed != nil:
-		return d.failed, d.changed
+		return d.changed, d.failed
 	case d.frozen:
-		return errTableBroken, d.changed
+		return d.changed, errTableBroken
 	case d.waiting > 0:
-		return errTableFull, d.changed
+		return d.changed, errTableFull
 	}
-	return nil, d.changed
+	return d.changed, nil
 }
 
 func (d *tableDisk) isFrozen() bool {

@@ -44,7 +44,7 @@ func (t *table) flushWith(db *pebble.DB) error {
 	if err := t.flushed(); err != nil {
 		return err
 	}
-	if trouble, _ := t.disk.trouble(); trouble != nil {
+	if _, trouble := t.disk.trouble(); trouble != nil {
 		return trouble
 	}
 	done, err := db.AsyncFlush()
@@ -58,7 +58,7 @@ func (t *table) flushWith(db *pebble.DB) error {
 // flushed waits for the flush that was begun.
 func (t *table) flushed() error {
 	for t.flushing != nil {
-		trouble, changed := t.disk.trouble()
+		changed, trouble := t.disk.trouble()
 		select {
 		case <-t.flushing:
 			if t.disk.isFrozen() {
@@ -92,7 +92,7 @@ func (t *table) trouble() error {
 	if t.disk == nil {
 		return nil
 	}
-	err, _ := t.disk.trouble()
+	_, err := t.disk.trouble()
 	return err
 }
 

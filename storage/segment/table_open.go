@@ -37,7 +37,7 @@ func (t *table) open(id logID) error {
 	db, err := openPebble(t.dir, o)
 	if err != nil {
 		disk.freeze()
-		if failed, _ := disk.trouble(); err == errTableBroken && failed != nil {
+		if _, failed := disk.trouble(); err == errTableBroken && failed != nil {
 			err = fmt.Errorf("%w: %w", errTableBroken, failed)
 		}
 		return err
@@ -137,7 +137,7 @@ func (t *table) closePebble() error {
 	db := t.db
 	go func() { closed <- db.Close() }()
 	for {
-		trouble, changed := t.disk.trouble()
+		changed, trouble := t.disk.trouble()
 		if trouble != nil && !t.disk.isFrozen() {
 			t.disk.freeze()
 			continue
