@@ -1,0 +1,195 @@
+package remote
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/bkwire"
+	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/bookie/server"
+	"github.com/strobemq/strobe/storage/ledger"
+)
+
+// nowhere is a store that keeps nothing and answers everything from its own goroutine, in lists.
+type nowhere struct {
+	bookie.Store
+	mu     sync.Mutex
+	wake   sync.Cond
+	queue  []*bk.Record
+	closed bool
+	joined sync.WaitGroup
+}
+
+func newNowhere() *nowhere {
+	s := &nowhere{}
+	s.wake.L = &s.mu
+	s.joined.Go(s.run)
+	return s
+}
+
+func (s *nowhere) Append(records []*bk.Record) {
+	s.mu.Lock()
+	s.queue = append(s.queue, records...)
+	s.wake.Signal()
+	s.mu.Unlock()
+}
+
+func (s *nowhere) run() {
+	var list []*bk.Record
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.queue) == 0 && !s.closed {
+			s.wake.Wait()
+		}
+		if len(s.queue) == 0 {
+			return
+		}
+		list, s.queue = s.queue, list[:0]
+		s.mu.Unlock()
+		for rest := list; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Done == rest[0].Done {
+				n++
+			}
+			rest[0].Done.RecordsDone(rest[:n])
+			rest = rest[n:]
+		}
+		s.mu.Lock()
+	}
+}
+
+func (s *nowhere) Ledger(int64) (bk.LedgerState, error) { return bk.LedgerState{}, bk.ErrNoLedger }
+func (s *nowhere) ReadOnly() error                      { return nil }
+
+func (s *nowhere) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.wake.Broadcast()
+	s.mu.Unlock()
+	s.joined.Wait()
+	return nil
+}
+
+// pump keeps lists of adds in flight on one connection.
+type pump struct {
+	conn ledger.BookieConn
+	free chan []*bk.BookieAdd
+	next int64
+}
+
+func (p *pump) BookieAddsDone(done []*bk.BookieAdd) {
+	for _, a := range done {
+		if a.Err != bk.OK {
+			panic(a.Err)
+		}
+		list := a.Ctx.(*[]*bk.BookieAdd)
+		if *list = append(*list, a); len(*list) == cap(*list) {
+			p.free <- *list
+		}
+	}
+}
+
+func newPump(t testing.TB, conn ledger.BookieConn, lists, perList, size int) *pump {
+	p := &pump{conn: conn, free: make(chan []*bk.BookieAdd, lists)}
+	s := bk.NewSlab(size)
+	t.Cleanup(s.Release)
+	for range lists {
+		list := make([]*bk.BookieAdd, 0, perList)
+		for range perList {
+			list = append(list, &bk.BookieAdd{Ledger: 7, MasterKey: ourKey, Head: make([]byte, 56), Body: s.Buf(0, size), Done: p, Ctx: &list})
+		}
+		p.free <- list
+	}
+	return p
+}
+
+// send sends one list as soon as there is one.
+func (p *pump) send() {
+	list := <-p.free
+	own := list[0].Ctx.(*[]*bk.BookieAdd)
+	*own = (*own)[:0]
+	for _, a := range list {
+		a.Entry = p.next
+		h := bkwire.Header{Ledger: a.Ledger, Entry: a.Entry}
+		a.Head = digester.AppendHead(a.Head[:0], h, nil, nil)
+		p.next++
+	}
+	p.conn.Add(list[:len(list):len(list)])
+}
+
+func (p *pump) drain() {
+	for range cap(p.free) {
+		<-p.free
+	}
+}
+
+// dialNowhere is a bookie that keeps nothing, reached over TCP or in the process.
+func dialNowhere(t testing.TB, tcp bool) ledger.BookieConn {
+	b := bookie.New("b", newNowhere(), bookie.Options{})
+	t.Cleanup(func() { b.Close() })
+	if !tcp {
+		return b.Local()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server.New(b, server.Options{})
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	c, err := NewDialer(Options{}).Dial(l.Addr().String(), bkwire.ServiceInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// BenchmarkAdd has 64 lists of 64 adds in flight.
+func BenchmarkAdd(b *testing.B) {
+	bk.PoisonSlabs(false)
+	defer bk.PoisonSlabs(true)
+	for _, size := range []int{100, 1 << 10, 16 << 10} {
+		for _, tcp := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%dB/%s", size, map[bool]string{false: "local", true: "tcp"}[tcp]), func(b *testing.B) {
+				const perList = 64
+				p := newPump(b, dialNowhere(b, tcp), 64, perList, size)
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for n := 0; n < b.N; n += perList {
+					p.send()
+				}
+				p.drain()
+			})
+		}
+	}
+}
+
+// TestAddsAllocateNothing, in client and server together, once they run.
+func TestAddsAllocateNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	p := newPump(t, dialNowhere(t, true), 16, 64, 1<<10)
+	const rounds = 1000
+	var before, after runtime.MemStats
+	for range rounds {
+		p.send()
+	}
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		p.send()
+	}
+	p.drain()
+	runtime.ReadMemStats(&after)
+	if per := float64(after.Mallocs-before.Mallocs) / (rounds * 64); per > 0.1 {
+		t.Errorf("%.3f allocations for an add", per)
+	} else {
+		t.Logf("%.4f allocations for an add", per)
+	}
+}

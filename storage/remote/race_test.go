@@ -1,0 +1,6 @@
+//go:build race
+
+package remote
+
+// The race detector makes sync.Pool forget on purpose.
+const raceDetector = true
