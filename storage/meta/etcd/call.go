@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// How long a member may take to answer before a request is sent to another one; the next one has twice as long. A change that is
+	// How long a member may take to answer before a request is sent to another one; the next one has twice as long, at most longestPatience. A change that is
 	// sent again while the first is only slow ends as unknown, so it waits longer than what may be done any number of times.
-	readTime   = time.Second
-	changeTime = 2 * time.Second
-	once       = time.Duration(0) // the request must not be sent again
+	readTime        = time.Second
+	changeTime      = 2 * time.Second
+	longestPatience = 4 * time.Second
+	once            = time.Duration(0) // the request must not be sent again
 
 	firstPause   = 20 * time.Millisecond
 	longestPause = 500 * time.Millisecond
@@ -89,7 +90,7 @@ func (s *Store) call(ctx context.Context, patience time.Duration, send func(ctx 
 		attempt, stop := whole, context.CancelFunc(func() {})
 		if patience != once {
 			attempt, stop = context.WithTimeout(whole, patience)
-			patience *= 2
+			patience = min(2*patience, longestPatience)
 		}
 		header, err := send(attempt)
 		stop()

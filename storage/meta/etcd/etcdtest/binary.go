@@ -56,7 +56,7 @@ func build(path string) error {
 		return err
 	}
 	temporary := path + ".new"
-	cmd := exec.Command("go", "build", "-C", module, "-trimpath", "-ldflags", "-s -w", "-o", temporary, ".")
+	cmd := exec.Command("go", "build", "-C", module, "-tags", "etcdserver", "-trimpath", "-ldflags", "-s -w", "-o", temporary, ".")
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building etcd %s: %w: %s; or set STROBE_ETCD to an etcd program", Version, err, out)

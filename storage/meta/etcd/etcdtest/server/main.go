@@ -1,5 +1,7 @@
+//go:build etcdserver
+
 // Command server is the real etcd, built from its own module as a dependency: it has no binaries in a package registry, and
-// `go install` refuses its replace directives. It is a nested module so that the server's dependencies stay out of Strobe's.
+// `go install` refuses its replace directives. The module is nested so that the server's dependencies stay out of Strobe's.
 package main
 
 import (
