@@ -1,7 +1,8 @@
 // Package bkwire is BookKeeper's bytes (protocol and format 4.17): stored entries with their digests, keys, ledger metadata,
-// ledger paths, cookies, service info and under-replication marks. It does no I/O and holds no state.
+// ledger paths, cookies, service info, under-replication marks, and the frames of the protocol's version 2. It does no I/O and
+// holds no state.
 //
-// Sources: interop facts §2 (entries), §4 (metadata), §10 (vectors); docs/format/ledger.md shows the bytes.
+// Sources: interop facts §1 (frames), §2 (entries), §4 (metadata), §10 (vectors); docs/format/ledger.md shows the bytes.
 package bkwire
 
 import (

@@ -150,7 +150,7 @@ func dialNowhere(t testing.TB, tcp bool) ledger.BookieConn {
 	return c
 }
 
-// BenchmarkAdd has 64 lists of 64 adds in flight.
+// BenchmarkAdd has up to 64 lists of 64 adds in flight, of at most 16 MiB.
 func BenchmarkAdd(b *testing.B) {
 	bk.PoisonSlabs(false)
 	defer bk.PoisonSlabs(true)
@@ -158,7 +158,7 @@ func BenchmarkAdd(b *testing.B) {
 		for _, tcp := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%dB/%s", size, map[bool]string{false: "local", true: "tcp"}[tcp]), func(b *testing.B) {
 				const perList = 64
-				p := newPump(b, dialNowhere(b, tcp), 64, perList, size)
+				p := newPump(b, dialNowhere(b, tcp), min(64, 16<<20/(perList*size)), perList, size)
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				for n := 0; n < b.N; n += perList {
