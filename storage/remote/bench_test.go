@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -167,6 +168,38 @@ func BenchmarkAdd(b *testing.B) {
 				p.drain()
 			})
 		}
+	}
+}
+
+// BenchmarkRead reads entries of 1 KiB that are in memory, one reader, batches of 1 MiB and one by one.
+func BenchmarkRead(b *testing.B) {
+	bk.PoisonSlabs(false)
+	defer bk.PoisonSlabs(true)
+	c := newCluster(b, 1)
+	conn, err := NewDialer(Options{}).Dial(c.peers[0].addr, bkwire.ServiceInfo{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	const entries = 10_000
+	a := newAnswers()
+	for i := range int64(entries) {
+		a.add(conn, 0, 7, i, strings.Repeat("x", 1<<10))
+	}
+	a.wait()
+	for _, maxBytes := range []int{1 << 20, 0} {
+		b.Run(fmt.Sprint(maxBytes), func(b *testing.B) {
+			b.SetBytes(1 << 10)
+			for n := 0; n < b.N; {
+				first := int64(n % entries)
+				got, err := conn.Read(ctx, bk.BookieRead{Ledger: 7, First: first, Last: min(entries-1, first+int64(maxBytes>>10)), MaxBytes: maxBytes})
+				if err != nil {
+					b.Fatal(err)
+				}
+				n += len(got)
+				release(got)
+			}
+		})
 	}
 }
 

@@ -189,11 +189,14 @@ const noBatchFor = 5 * time.Minute
 
 func (c *Conn) mayBatch() bool { return time.Now().UnixNano() >= c.noBatch.Load() }
 
+// maxBatch is how large an answer is asked for: what the largest slab holds that is used again.
+const maxBatch = 1 << 20
+
 // readBatch reads entries at once. A bookie older than 4.17 answers that with bk.ErrBadRequest or by ending the connection; then
 // they are read one by one.
 func (l *lane) readBatch(ctx context.Context, r bk.BookieRead) ([]bk.Entry, error) {
 	limit := min(r.Last-r.First+1, int64(r.MaxBytes)/bkwire.HeaderLen+1, math.MaxInt32)
-	most := min(bkwire.BatchLen(int(limit), int64(r.MaxBytes)), int64(l.c.d.o.MaxFrame))
+	most := min(bkwire.BatchLen(int(limit), int64(r.MaxBytes)), int64(l.c.d.o.MaxFrame), maxBatch)
 	call, err := l.ask(r, bkwire.OpBatchRead, int(limit), most)
 	if err != nil {
 		return nil, err
