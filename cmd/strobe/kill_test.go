@@ -138,8 +138,9 @@ func receiptsHold(t *testing.T, bookies string, rounds int) {
 		{topic: "persistent://public/default/single"},
 	}
 	var wg sync.WaitGroup
-	for _, w := range writers {
-		wg.Go(func() { w.run(ctx, t, client) })
+	for _, w := range writers { // a producer that exists comes back by itself; making one may fail
+		producer := w.producer(t, client)
+		wg.Go(func() { w.run(ctx, t, producer) })
 	}
 	for range rounds {
 		timer := time.NewTimer(time.Duration(100+rand.IntN(300)) * time.Millisecond) // how long the process is let run
@@ -165,14 +166,18 @@ type receiptWriter struct {
 	sent     int
 }
 
-func (w *receiptWriter) run(ctx context.Context, t *testing.T, client pulsar.Client) {
-	w.receipts = map[int]bool{}
+func (w *receiptWriter) producer(t *testing.T, client pulsar.Client) pulsar.Producer {
+	t.Helper()
 	p, err := client.CreateProducer(pulsar.ProducerOptions{Topic: w.topic, Name: "writer-of-" + filepath.Base(w.topic), DisableBatching: !w.batched,
 		BatchingMaxPublishDelay: time.Millisecond, MaxPendingMessages: 500, SendTimeout: -1})
 	if err != nil {
-		t.Error(err)
-		return
+		t.Fatal(err)
 	}
+	return p
+}
+
+func (w *receiptWriter) run(ctx context.Context, t *testing.T, p pulsar.Producer) {
+	w.receipts = map[int]bool{}
 	var pending sync.WaitGroup
 	for n := 0; ctx.Err() == nil; n++ {
 		w.sent = n + 1

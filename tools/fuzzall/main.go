@@ -56,7 +56,7 @@ func run(root, time, only string) error {
 				continue
 			}
 			fmt.Printf("fuzz %s %s\n", pkg, name)
-			cmd := exec.Command("go", "test", "./"+pkg, "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", time)
+			cmd := exec.Command("go", "test", "./"+pkg, "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", time, "-fuzzminimizetime", "2s")
 			cmd.Dir = root
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s %s: %w\n%s", pkg, name, err, out)
