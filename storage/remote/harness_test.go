@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -105,11 +104,6 @@ func (p *peer) start() {
 func (p *peer) crash() {
 	p.leave()
 	p.store = p.store.Crash(p.c.t)
-}
-
-func (c *cluster) peer(id string) *peer {
-	i := slices.IndexFunc(c.peers, func(p *peer) bool { return p.id == id })
-	return c.peers[i]
 }
 
 // client is a ledger client of its own, as that of another broker.
