@@ -30,7 +30,7 @@ func BenchmarkRaw(b *testing.B) {
 	}
 	for name, module := range map[string][]byte{"plain": good().bytes(), "guarded": guarded} {
 		b.Run(name, func(b *testing.B) {
-			ctx := &watch{b.Context(), time.Now().Add(time.Hour)}
+			ctx := &watch{Context: b.Context(), end: time.Now().Add(time.Hour)}
 			r := wazero.NewRuntime(ctx)
 			defer r.Close(ctx)
 			if err := installYield(ctx, r); err != nil {

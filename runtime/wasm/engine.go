@@ -56,6 +56,7 @@ type program struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	release  func()
+	slow     bool // see guard
 }
 
 // compile compiles a module that looks like one. A cache on disk that was damaged is thrown away and made anew.

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -15,13 +16,20 @@ import (
 // rewritten to call the host every some ten microseconds (package fuel), and the host ends it when its time is over.
 type guard struct {
 	deadline time.Duration
+	slow     *bool // the function has had a call longer than patience
 	now      watch // of the call that runs
 }
+
+// patience is how long a guest may compute before it has to stand behind everything else that wants a processor. Longer calls are few, and
+// those that never end are the reason.
+const patience = 20 * time.Millisecond
 
 // watch is the context of one guarded call.
 type watch struct {
 	context.Context // the caller's
-	end             time.Time
+	begin, end      time.Time
+	apart           bool // on a goroutine of its own
+	behind          bool // and its thread behind all others
 }
 
 type watchKey struct{}
@@ -42,8 +50,12 @@ func (g *guard) run(ctx context.Context, f func(ctx context.Context) error) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	g.now = watch{ctx, time.Now().Add(g.deadline)}
-	err := f(&g.now)
+	begin := time.Now()
+	g.now = watch{Context: ctx, begin: begin, end: begin.Add(g.deadline), apart: *g.slow}
+	err := g.do(f)
+	if time.Since(begin) > patience {
+		*g.slow = true
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -53,6 +65,20 @@ func (g *guard) run(ctx context.Context, f func(ctx context.Context) error) erro
 		return errDeadline
 	}
 	return err
+}
+
+// do calls f, here or where its thread can be put behind all others. A thread cannot always come back from there, so a function that was slow
+// before gets a goroutine for each call, and the thread ends with it.
+func (g *guard) do(f func(ctx context.Context) error) error {
+	if !g.now.apart {
+		return f(&g.now)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- f(&g.now)
+		// A goroutine that is still locked to its thread takes the thread with it.
+	}()
+	return <-done
 }
 
 // call calls one function of a guest under the guard's context; stack carries parameters in and results out.
@@ -72,8 +98,17 @@ func yield(ctx context.Context, _ []uint64) {
 	switch {
 	case w.Err() != nil:
 		panic(w.Err())
-	case !time.Now().Before(w.end):
+	}
+	now := time.Now()
+	switch {
+	case !now.Before(w.end):
 		panic(errDeadline)
+	case w.behind:
+		runtime.Gosched() // the thread may wait long for a processor: it does not keep the scheduler's
+	case w.apart && now.Sub(w.begin) > patience:
+		runtime.LockOSThread()
+		yieldProcessor()
+		w.behind = true
 	}
 }
 

@@ -31,7 +31,7 @@ type instance struct {
 // instantiate starts a guest of p. After an error the instance is closed, and only good for explain.
 func instantiate(ctx context.Context, p *program, o *Options) (*instance, error) {
 	a := &allocator{limit: uint64(o.MemoryBytes)}
-	start := guard{deadline: max(o.Deadline, o.StartTime)}
+	start := guard{deadline: max(o.Deadline, o.StartTime), slow: &p.slow}
 	in := &instance{guard: start}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	err := start.run(ctx, func(ctx context.Context) (err error) {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package wasm
+
+// yieldProcessor does nothing here: priorities are the process's.
+func yieldProcessor() {}
