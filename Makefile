@@ -9,7 +9,7 @@ NESTED   := $(patsubst %/go.mod,%,$(shell find . -name go.mod -mindepth 2 -not -
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fuzz bench compat dist generate clean
+.PHONY: help build demo test check fuzz bench compat cluster dist generate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: build ## the table of docs/benchmarks.md: ratios against floor probes in 
 
 compat: build ## pulsar-client-go's own tests against a fresh standalone, three rounds
 	go run ./compat -strobe $(BIN)
+
+cluster: build ## one etcd, three bookies and a broker, each a process, from examples/cluster/strobe.yaml
+	go run ./examples/cluster -strobe $(BIN)
 
 dist: ## compile for linux and darwin, amd64 and arm64, into dist/
 	@for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \

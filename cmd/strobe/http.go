@@ -16,13 +16,15 @@ import (
 func (n *node) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", n.broker.admin)
-	mux.Handle("/admin/v3/", n.worker.worker.Handler())
+	mux.Handle("/admin/v3/", n.workers)
 	mux.Handle("GET /metrics", n.metrics())
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", n.readyz)
 	mux.HandleFunc("GET /status.html", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("OK\n")) }) // Pulsar's load balancers ask here
 	return n.guard(mux)
 }
+
+func alive(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) } // the client may be gone
 
 // readyz is ok when every bookie takes entries and metadata answers.
 func (n *node) readyz(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +38,7 @@ func (n *node) readyz(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	_, _ = w.Write([]byte("ok\n")) // the client may be gone
+	alive(w, r)
 }
 
 // guard refuses what a browser sends on behalf of a foreign page: without authentication the loopback address is no protection, because

@@ -43,7 +43,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate("strobe {{.Version}}\n")
 	cli.Commands(root, cli.Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: version, Connectors: connectorOptions(), Catalogue: catalogue()})
-	root.AddCommand(standaloneCommand(), &cobra.Command{
+	root.AddCommand(standaloneCommand(), brokerCommand(), bookieCommand(), clusterCommand(), &cobra.Command{
 		Use: "version", GroupID: "help", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(c.OutOrStdout(), "strobe %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())

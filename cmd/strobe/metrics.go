@@ -20,11 +20,16 @@ type metric[T any] struct {
 	value      func(*T) float64
 }
 
-// metrics serves Prometheus. Nothing is sampled between two scrapes; there are no series by topic.
-func (n *node) metrics() http.Handler {
+// serveMetrics serves Prometheus, with those of the process itself. Nothing is sampled between two scrapes; there are no series by topic.
+func serveMetrics(own ...prometheus.Collector) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	r.MustRegister(
+	r.MustRegister(own...)
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+func (n *node) metrics() http.Handler {
+	all := []prometheus.Collector{
 		newScraper(brokerMetrics, nil, func(show func(*node, ...string)) { show(n) }),
 		newScraper(bookieMetrics, byBookie, func(show func(*bookie.Metrics, ...string)) {
 			for _, b := range n.bookies {
@@ -41,9 +46,11 @@ func (n *node) metrics() http.Handler {
 		}),
 		newScraper(ledgerMetrics, nil, once(n.ledgers.Metrics)),
 		newScraper(managedMetrics, nil, once(n.managed.Metrics)),
-		newScraper(metaMetrics, nil, once(n.meta.Stats)),
-	)
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+	}
+	if n.local != nil {
+		all = append(all, newScraper(metaMetrics, nil, once(n.local.Stats)))
+	}
+	return serveMetrics(all...)
 }
 
 // byBookie is the label of what every bookie has: its id.

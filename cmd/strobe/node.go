@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,33 +19,40 @@ import (
 	"github.com/strobemq/strobe/storage/bookie"
 	"github.com/strobemq/strobe/storage/ledger"
 	"github.com/strobemq/strobe/storage/managed"
+	"github.com/strobemq/strobe/storage/meta"
 	"github.com/strobemq/strobe/storage/meta/local"
+	"github.com/strobemq/strobe/storage/remote"
 	"github.com/strobemq/strobe/storage/segment"
 )
+
+// drainTime is how long a stop may take before what is left is cut off.
+const drainTime = 20 * time.Second
 
 type nodeOptions struct {
 	config      *config.Config
 	data        string
-	bookies     int
+	bookies     int          // in this process; 0: they are others, found by the metadata
 	pulsar, web net.Listener // bound; the node closes them once it runs
 	advertise   string
 	log         *slog.Logger
 }
 
-// node is every role in one process. Things are started in the order of the fields, and closed in the opposite one.
+// node is a process with a broker: all roles, or the broker and its worker. Things are started in the order of the fields, and closed in the
+// opposite one.
 type node struct {
 	o                  nodeOptions
 	pulsarURL, httpURL string
 	failed             chan error // a listener that broke
 
 	reserve  *metaReserve
-	meta     *local.Store
+	meta     meta.Store
+	local    *local.Store // the same, in the data directory; nil: it is elsewhere
 	bookies  []*bookie.Bookie
 	registry *ledger.Registry
 	ledgers  *ledger.Client
 	managed  *managed.Manager
 	broker   *brokerRole
-	worker   *workerRole
+	workers  *workers
 	http     *http.Server
 
 	closers []closer
@@ -74,13 +82,19 @@ func startNode(ctx context.Context, o nodeOptions) (_ *node, err error) {
 			err = errors.Join(err, n.close())
 		}
 	}()
-	if err := n.startStorage(ctx); err != nil {
+	if o.bookies > 0 {
+		err = n.startBookies(ctx)
+	} else {
+		err = n.findBookies(ctx)
+	}
+	if err != nil {
 		return n, err
 	}
+	n.startLedgers()
 	if err := n.startBroker(ctx); err != nil {
 		return n, err
 	}
-	if err := n.startWorker(); err != nil {
+	if n.workers, err = newWorkers(n); err != nil {
 		return n, err
 	}
 	n.serve()
@@ -97,16 +111,21 @@ func advertisedHost(a net.Addr) string {
 	return "localhost"
 }
 
-func (n *node) startStorage(ctx context.Context) error {
+// startBookies opens metadata and bookies in the data directory.
+func (n *node) startBookies(ctx context.Context) error {
+	if n.o.config.Metadata.URL != "" {
+		return fault.ClusterMetadata.New("standalone keeps its metadata in its data directory; metadata.url is %s", n.o.config.Metadata.URL)
+	}
 	c := n.o.config
 	var err error
 	n.reserve = newMetaReserve(n.o.data, n.o.log)
-	if n.meta, err = local.Open(local.Options{Dir: filepath.Join(n.o.data, "meta"), Log: n.o.log, DiskFull: n.reserve.giveUp}); err != nil {
+	if n.local, err = local.Open(local.Options{Dir: filepath.Join(n.o.data, "meta"), Log: n.o.log, DiskFull: n.reserve.giveUp}); err != nil {
 		if fault.Has(err, fault.MetaInUse) {
 			return fault.ProcessDirInUse.New("%s%s", n.o.data, owner(n.o.data))
 		}
 		return err
 	}
+	n.meta = n.local
 	n.onClose("metadata", func(context.Context) error { return n.meta.Close() })
 	if err := own(n.o.data); err != nil {
 		return err
@@ -116,10 +135,7 @@ func (n *node) startStorage(ctx context.Context) error {
 	}
 	byID := map[string]*bookie.Bookie{}
 	for i := range n.o.bookies {
-		b, err := bookie.Open(ctx, filepath.Join(n.o.data, "bookie-"+strconv.Itoa(i)), bookie.Options{
-			Meta: n.meta, Log: n.o.log, GCInterval: c.Bookie.GarbageCollect, QueueBytes: 2 * c.Bookie.QueueSize,
-			Segment: segment.Options{SegmentBytes: c.Bookie.SegmentSize, ReserveBytes: c.Bookie.DiskReserve, QueueBytes: c.Bookie.QueueSize},
-		})
+		b, err := bookie.Open(ctx, filepath.Join(n.o.data, "bookie-"+strconv.Itoa(i)), bookieOptions(c, n.meta, n.o.log))
 		if err != nil {
 			return err
 		}
@@ -137,12 +153,45 @@ func (n *node) startStorage(ctx context.Context) error {
 		return err
 	}
 	n.onClose("bookie registry", func(context.Context) error { return n.registry.Close() })
+	return nil
+}
+
+func bookieOptions(c *config.Config, m meta.Store, log *slog.Logger) bookie.Options {
+	return bookie.Options{
+		Meta: m, Log: log, GCInterval: c.Bookie.GarbageCollect, QueueBytes: 2 * c.Bookie.QueueSize,
+		Segment: segment.Options{SegmentBytes: c.Bookie.SegmentSize, ReserveBytes: c.Bookie.DiskReserve, QueueBytes: c.Bookie.QueueSize},
+	}
+}
+
+// findBookies opens the cluster's metadata, and reaches bookies over TCP.
+func (n *node) findBookies(ctx context.Context) error {
+	lock, err := lockData(n.o.data)
+	if err != nil {
+		return err
+	}
+	n.onClose("data directory", func(context.Context) error { return lock.Close() })
+	if n.meta, err = openCluster(ctx, n.o.config, n.o.log); err != nil {
+		return err
+	}
+	n.onClose("metadata", func(context.Context) error { return n.meta.Close() })
+	if err := requireCluster(ctx, n.meta, n.o.config); err != nil {
+		return err
+	}
+	dialer := remote.NewDialer(remote.Options{Log: n.o.log, MaxFrame: int(n.o.config.Broker.MaxMessageSize) + bkwire.FramePadding})
+	if n.registry, err = ledger.NewRegistry(ctx, n.meta, dialer.Dial); err != nil {
+		return err
+	}
+	n.onClose("bookie registry", func(context.Context) error { return n.registry.Close() })
+	return nil
+}
+
+// startLedgers starts what makes ledgers of bookies.
+func (n *node) startLedgers() {
 	n.ledgers = ledger.New(n.meta, n.registry, ledger.Options{Log: n.o.log})
 	n.onClose("ledgers", func(context.Context) error { return n.ledgers.Close() })
-	n.managed = managed.New(managed.Options{Ledgers: n.ledgers, Meta: n.meta, Log: n.o.log, CacheBytes: cacheBytes(c.Broker.CacheSize),
-		Defaults: n.managedDefaults(), FlushInterval: c.Broker.CursorFlush})
+	n.managed = managed.New(managed.Options{Ledgers: n.ledgers, Meta: n.meta, Log: n.o.log, CacheBytes: cacheBytes(n.o.config.Broker.CacheSize),
+		Defaults: n.managedDefaults(), FlushInterval: n.o.config.Broker.CursorFlush})
 	n.onClose("managed ledgers", n.managed.Close)
-	return nil
 }
 
 func cacheBytes(n int64) int64 {
@@ -152,12 +201,16 @@ func cacheBytes(n int64) int64 {
 	return n
 }
 
-// quorum is what the configuration asks for, or what the bookies there are allow: 3/3/2 on three, 1/1/1 on one.
+// quorum is what the configuration asks for, or what the bookies of the process allow: 3/3/2 on three, 1/1/1 on one. On others it is 3/3/2: how many
+// are there now says nothing about later, and with fewer the ledger client makes smaller ledgers and marks them.
 func (n *node) quorum() bk.Quorum {
 	b := n.o.config.Broker
 	q := bk.Quorum{Ensemble: int(b.Ensemble), Write: int(b.WriteQuorum), Ack: int(b.AckQuorum)}
 	if q.Ensemble == 0 {
-		q.Ensemble = min(n.o.bookies, 3)
+		q.Ensemble = 3
+		if n.o.bookies > 0 {
+			q.Ensemble = min(n.o.bookies, 3)
+		}
 	}
 	if q.Write == 0 {
 		q.Write = q.Ensemble
@@ -194,8 +247,11 @@ func (n *node) serve() {
 			n.failed <- fmt.Errorf("listener for REST: %w", err)
 		}
 	}()
-	n.onClose("worker", n.worker.close)
-	n.worker.start()
+	n.onClose("worker", n.workers.close)
+	n.workers.start()
+	if n.reserve == nil {
+		return
+	}
 	filled := make(chan struct{})
 	go func() { // not on the way to the first publish
 		defer close(filled)
@@ -207,15 +263,20 @@ func (n *node) serve() {
 // close stops everything in order: functions and sources drain while the broker still serves them, then clients are asked to leave, then
 // topics write their positions, then the storage ends.
 func (n *node) close() error {
+	closers := n.closers
+	n.closers = nil
+	return closeAll(closers)
+}
+
+// closeAll goes the steps backwards.
+func closeAll(closers []closer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	var errs []error
-	for i := len(n.closers) - 1; i >= 0; i-- {
-		c := n.closers[i]
+	for _, c := range slices.Backward(closers) {
 		if err := c.close(ctx); err != nil && !fault.Has(err, fault.ShuttingDown) {
 			errs = append(errs, fmt.Errorf("stopping %s: %w", c.what, err))
 		}
 	}
-	n.closers = nil
 	return errors.Join(errs...)
 }

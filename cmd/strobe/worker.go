@@ -28,7 +28,7 @@ type workerRole struct {
 	worker   *worker.Worker
 }
 
-func (n *node) startWorker() error {
+func (n *node) newWorker() (*workerRole, error) {
 	c := n.o.config.Worker
 	dir := filepath.Join(n.o.data, "worker")
 	cache := c.CacheDir
@@ -38,10 +38,9 @@ func (n *node) startWorker() error {
 	logs := filepath.Join(dir, "logs")
 	program, err := os.Executable()
 	if err != nil {
-		return fault.ProcessHost.New("%w", err)
+		return nil, fault.ProcessHost.New("%w", err)
 	}
 	w := &workerRole{n: n, client: topicio.NewClient(n.pulsarURL)}
-	n.worker = w
 	secrets := worker.Secrets{Environment: c.SecretEnv, Directories: c.SecretDirs}
 	modules := filepath.Join(dir, "modules")
 	clean(n.o.log, filepath.Join(dir, judging), filepath.Join(modules, fetching))
@@ -72,7 +71,7 @@ func (n *node) startWorker() error {
 			return n.broker.authorizeREST(r, auth.Action(action), resource)
 		},
 	})
-	return nil
+	return w, nil
 }
 
 // newTopic judges the full name of a topic that a function or source is going to use.

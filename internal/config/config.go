@@ -13,10 +13,18 @@ import (
 
 // Config is the configuration of one process. Sizes are bytes, whatever unit the key is written in.
 type Config struct {
-	Broker Broker
-	Bookie Bookie
-	HTTP   HTTP
-	Worker Worker
+	Metadata Metadata
+	Broker   Broker
+	Bookie   Bookie
+	HTTP     HTTP
+	Worker   Worker
+}
+
+// Metadata says where the metadata of a cluster is. Password and Key are references, env:NAME or file:/path.
+type Metadata struct {
+	URL                                                 string
+	SessionTimeout                                      time.Duration
+	User, Password, CA, Certificate, Key, TLSServerName string
 }
 
 // Broker configures broker and managed ledgers.

@@ -1,12 +1,21 @@
 package config
 
 // sections are the headings of strobe.yaml.
-var sections = []string{"broker", "bookie", "http", "worker"}
+var sections = []string{"metadata", "broker", "bookie", "http", "worker"}
 
 // Keys is the table: every key once, bound to the field of c that it sets.
 func (c *Config) Keys() []Key {
-	b, k, h, w := &c.Broker, &c.Bookie, &c.HTTP, &c.Worker
+	m, b, k, h, w := &c.Metadata, &c.Broker, &c.Bookie, &c.HTTP, &c.Worker
 	return []Key{
+		text("metadata.url", &m.URL, "", "metadata of the cluster, for `strobe bookie` and `strobe broker`: etcd://host:port,host:port/prefix, or etcd:http://host:port as Pulsar writes it"),
+		duration("metadata.sessionTimeoutMillis", &m.SessionTimeout, milliseconds, 10_000, 2000, "how long a process that is gone keeps its registration and its topics"),
+		text("metadata.user", &m.User, "", "user of the metadata store, where it asks for one"),
+		text("metadata.password", &m.Password, "", "reference to the password, env:NAME or file:/path"),
+		text("metadata.tlsTrustCertsFilePath", &m.CA, "", "certificates that may sign those of the metadata store; empty: the system's"),
+		text("metadata.tlsCertificateFilePath", &m.Certificate, "", "certificate that this process shows the metadata store"),
+		text("metadata.tlsKey", &m.Key, "", "reference to its key, env:NAME or file:/path"),
+		text("metadata.tlsServerName", &m.TLSServerName, "", "name that the metadata store's certificates must have, where it is not the host of the URL"),
+
 		text("broker.clusterName", &b.ClusterName, "standalone", "name of the cluster in metadata and in generated producer names"),
 		bytes("broker.maxMessageSize", &b.MaxMessageSize, 5<<20, 1<<10, 128<<20, "largest message a producer may send, in bytes"),
 		duration("broker.keepAliveIntervalSeconds", &b.KeepAlive, seconds, 30, 1, "after this time without a byte a client is asked whether it lives; after twice this it is disconnected"),

@@ -5,5 +5,5 @@ var rooms = [][]*Fault{
 	segmentFaults, bookieFaults, ledgerFaults, metaFaults, etcdFaults, managedFaults,
 	brokerFaults, topicFaults, policyFaults, placementFaults, schemaFaults, adminFaults,
 	functionFaults, workerFaults, postgresFaults,
-	configFaults, manifestFaults, cliFaults, processFaults,
+	configFaults, manifestFaults, cliFaults, processFaults, clusterFaults,
 }

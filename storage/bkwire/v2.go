@@ -38,8 +38,10 @@ const (
 	Port = 3181
 	// V2 is the version that a frame of version 2 carries; a bookie takes those below too.
 	V2 = 2
+	// FramePadding is what a frame holds beside the largest message.
+	FramePadding = 10 << 10
 	// MaxFrame is the length of the largest frame, without its length prefix: Pulsar's 5 MiB of message and 10 KiB.
-	MaxFrame = 5<<20 + 10<<10
+	MaxFrame = 5<<20 + FramePadding
 
 	lengthLen = 4 // the length prefix of a frame
 	packetLen = 4 // version, opcode and flags
