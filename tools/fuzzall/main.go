@@ -1,4 +1,4 @@
-// Command fuzzall runs every fuzz target of the module, each for the same time, one after the other, and stops at the first
+// Command fuzzall runs every fuzz target of the module and those nested in it, each for the same time, one after the other, and stops at the first
 // crash. `make fuzz` calls it.
 package main
 
@@ -34,9 +34,6 @@ func run(root, time, only string) error {
 			if name := d.Name(); strings.HasPrefix(name, ".") && path != root || name == "testdata" || name == "dist" || name == "bin" {
 				return filepath.SkipDir
 			}
-			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil && path != root {
-				return filepath.SkipDir
-			}
 			return nil
 		}
 		if !strings.HasSuffix(path, "_test.go") {
@@ -56,8 +53,8 @@ func run(root, time, only string) error {
 				continue
 			}
 			fmt.Printf("fuzz %s %s\n", pkg, name)
-			cmd := exec.Command("go", "test", "./"+pkg, "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", time, "-fuzzminimizetime", "2s")
-			cmd.Dir = root
+			cmd := exec.Command("go", "test", ".", "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", time, "-fuzzminimizetime", "2s")
+			cmd.Dir = filepath.Dir(path) // which may be in a nested module
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s %s: %w\n%s", pkg, name, err, out)
 			}
