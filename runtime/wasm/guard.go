@@ -24,12 +24,16 @@ type guard struct {
 // those that never end are the reason.
 const patience = 20 * time.Millisecond
 
+// turn is how long a guest behind everything else keeps the process's processor: shorter, and going from thread to thread costs more than it gives.
+const turn = 2 * time.Millisecond
+
 // watch is the context of one guarded call.
 type watch struct {
 	context.Context // the caller's
 	begin, end      time.Time
-	apart           bool // on a goroutine of its own
-	behind          bool // and its thread behind all others
+	apart           bool      // on a goroutine of its own
+	behind          bool      // and its thread behind all others
+	turn            time.Time // when it last let others go first
 }
 
 type watchKey struct{}
@@ -104,7 +108,10 @@ func yield(ctx context.Context, _ []uint64) {
 	case !now.Before(w.end):
 		panic(errDeadline)
 	case w.behind:
-		runtime.Gosched() // the thread may wait long for a processor: it does not keep the scheduler's
+		if now.Sub(w.turn) > turn { // the thread may wait long for a processor: it does not keep the scheduler's
+			w.turn = now
+			runtime.Gosched()
+		}
 	case w.apart && now.Sub(w.begin) > patience:
 		runtime.LockOSThread()
 		yieldProcessor()
