@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"bench":                            {"bench/", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors"},
 	"bench/":                           {"broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors", "bench/"},
 	"compat":                           {},
+	"deploy":                           {}, // tests only
 }
 
 // vendorSDKs may be linked only by the rooms that need them.
