@@ -26,8 +26,8 @@ type Options struct {
 	// Version is what others read as this broker's version.
 	Version string
 
-	// Lost is told that this broker's session ended: the bundles are no longer its own, and their topics must be closed without another
-	// write to their ledger lists. It is called on Placement's goroutine, before it registers again. Default: nobody is told.
+	// Lost is told that this broker's session ended: the bundles are no longer its own, and their topics must be closed. It is called on
+	// Placement's goroutine, before it registers again, and must not block. Default: nobody is told.
 	Lost func()
 	Now  func() time.Time // default: time.Now
 	Log  *slog.Logger     // default: discard

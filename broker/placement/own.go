@@ -57,12 +57,14 @@ func (p *Placement) settle(b Bundle, x *owned, version meta.Version, mine bool) 
 	return x.mine
 }
 
-// create makes the bundle's node. A node with this broker's own addresses is left from a former life of it, whose session has not yet ended: it
-// is taken away first.
+// create makes the bundle's node, as claim does a registration; it also wants the version.
 func (p *Placement) create(ctx context.Context, session meta.Session, b Bundle) (meta.Version, error) {
 	mine := p.o.ownership(false)
 	for {
 		version, err := session.PutEphemeral(ctx, b.key(), mine)
+		if errors.Is(err, meta.ErrUnknown) && ctx.Err() == nil {
+			continue
+		}
 		if !errors.Is(err, meta.ErrConflict) {
 			return version, err
 		}
@@ -76,7 +78,7 @@ func (p *Placement) create(ctx context.Context, session meta.Session, b Bundle) 
 		if !bytes.Equal(v.Data, mine) {
 			return 0, meta.ErrConflict
 		}
-		if err := p.o.Meta.Delete(ctx, b.key(), v.Version); err != nil && !errors.Is(err, meta.ErrNotFound) && !errors.Is(err, meta.ErrConflict) {
+		if err := p.o.Meta.Delete(ctx, b.key(), v.Version); err != nil && !gone(err) && (!errors.Is(err, meta.ErrUnknown) || ctx.Err() != nil) {
 			return 0, err
 		}
 	}

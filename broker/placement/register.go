@@ -24,44 +24,55 @@ func (p *Placement) register(ctx context.Context) (meta.Session, error) {
 }
 
 func (p *Placement) announce(ctx context.Context, session meta.Session) error {
-	key := brokersKey + "/" + p.o.ID
-	for {
-		_, err := session.PutEphemeral(ctx, key, p.o.registration())
-		if !errors.Is(err, meta.ErrConflict) {
-			if err != nil {
-				return err
-			}
-			break
-		}
-		if err := p.replace(ctx, key); err != nil {
-			return err
-		}
-	}
-	_, err := session.PutEphemeral(ctx, leaderKey, mustJSON(leader{p.o.ID, p.o.HTTP}))
-	if errors.Is(err, meta.ErrConflict) {
-		return nil
-	}
-	return err
-}
-
-// replace takes away a registration of a former life of this broker, which had the same addresses. Another broker's is left.
-func (p *Placement) replace(ctx context.Context, key string) error {
-	v, err := p.o.Meta.Get(ctx, key)
-	if errors.Is(err, meta.ErrNotFound) {
-		return nil
-	}
+	taken, err := p.claim(ctx, session, brokersKey+"/"+p.o.ID, p.o.registration(), func(data []byte) bool {
+		var r registration
+		return json.Unmarshal(data, &r) == nil && r.Broker == p.o.Broker && r.HTTP == p.o.HTTP
+	})
 	if err != nil {
 		return err
 	}
-	var r registration
-	if err := json.Unmarshal(v.Data, &r); err != nil || r.Broker != p.o.Broker || r.HTTP != p.o.HTTP {
-		return fault.BrokerRegistered.New("%s: %s", p.o.ID, bytes.ToValidUTF8(v.Data[:min(len(v.Data), 200)], nil))
+	if taken != nil {
+		return fault.BrokerRegistered.New("%s: %s", p.o.ID, bytes.ToValidUTF8(taken[:min(len(taken), 200)], nil))
 	}
-	err = p.o.Meta.Delete(ctx, key, v.Version)
-	if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrConflict) {
-		return nil
-	}
+	_, err = p.claim(ctx, session, leaderKey, mustJSON(leader{p.o.ID, p.o.HTTP}), func(data []byte) bool {
+		var l leader
+		return decodeLeader(data, &l) == nil && l.ID == p.o.ID
+	})
 	return err
+}
+
+// claim makes the node key of the session. A node of which mine says that it has this broker's addresses is from a former life of it, whose
+// session has not yet ended, or from an attempt whose answer was lost: that cannot be told apart, and it is made anew in
+// both cases. What another broker has there is returned, and stays.
+func (p *Placement) claim(ctx context.Context, session meta.Session, key string, data []byte, mine func([]byte) bool) (taken []byte, err error) {
+	for {
+		_, err := session.PutEphemeral(ctx, key, data)
+		switch {
+		case err == nil:
+			return nil, nil
+		case errors.Is(err, meta.ErrUnknown) && ctx.Err() == nil: // it may be there: the next attempt says so
+			continue
+		case !errors.Is(err, meta.ErrConflict):
+			return nil, err
+		}
+		v, err := p.o.Meta.Get(ctx, key)
+		switch {
+		case errors.Is(err, meta.ErrNotFound):
+			continue
+		case err != nil:
+			return nil, err
+		case !mine(v.Data):
+			return v.Data, nil
+		}
+		if err := p.o.Meta.Delete(ctx, key, v.Version); err != nil && !gone(err) && (!errors.Is(err, meta.ErrUnknown) || ctx.Err() != nil) {
+			return nil, err
+		}
+	}
+}
+
+// gone is the answer to the deletion of what somebody else deleted or changed meanwhile.
+func gone(err error) bool {
+	return errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrConflict)
 }
 
 func decodeLeader(data []byte, l *leader) error {
