@@ -27,6 +27,11 @@ func newTopic(r *Topics, n Name, s Settings) *Topic {
 // load opens a topic: the ledger is recovered, subscriptions take up their positions, index and deduplication are brought up to
 // the last entry. Nobody is let in before.
 func (r *Topics) load(ctx context.Context, n Name, create making) (*Topic, error) {
+	if r.o.Own != nil {
+		if err := r.o.Own(ctx, n); err != nil {
+			return nil, err
+		}
+	}
 	var s Settings
 	if r.o.Settings != nil {
 		var err error

@@ -265,6 +265,27 @@ func (r *Topics) fenced(t *Topic) {
 	})
 }
 
+// Disown begins to unload every topic, because they are no longer this broker's, and does not wait for it. What a topic still writes is judged by
+// its version in the metadata and by the bookies' fences, so it spoils nothing of the next owner's. Before a topic's next
+// life Options.Own is asked.
+func (r *Topics) Disown() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	for _, l := range r.lives {
+		r.work.Go(func() {
+			<-l.ready
+			if l.err == nil {
+				r.slots <- struct{}{}
+				defer func() { <-r.slots }()
+				_ = r.shut(r.ctx, l, unload) // logged there
+			}
+		})
+	}
+}
+
 // Refresh asks Options.Settings again for a topic that is loaded. Retention and limits change at once. Switching deduplication unloads the
 // topic: its clients come back within moments, to a topic that has read what it must know.
 func (r *Topics) Refresh(ctx context.Context, n Name) error {

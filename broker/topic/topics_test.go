@@ -223,3 +223,27 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
+
+// TestDisown: a broker whose session ended lets go of its topics, and loads them again only when they are its own again.
+func TestDisown(t *testing.T) {
+	b := newWorld(t).broker(Settings{Dedup: true})
+	topic := b.get(t, "t")
+	c := newConn(t)
+	p := c.produce(topic, "p")
+	send(p, 0, 4)
+	c.receipts(5)
+	b.o.Own = func(_ context.Context, n Name) error { return refuse(wire.ServiceNotReady, fault.BundleElsewhere, "%s", n) }
+	b.Disown()
+	c.await("the producer to be sent away", func() bool { return len(c.gone) == 1 })
+	_, err := b.Get(t.Context(), topic.Name(), true)
+	refused(t, err, wire.ServiceNotReady, fault.BundleElsewhere)
+
+	b.o.Own = nil
+	again := b.get(t, "t")
+	if again == topic {
+		t.Error("the topic was not unloaded")
+	}
+	if l, err := again.Last(t.Context()); err != nil || l.Position.Entry != 4 {
+		t.Errorf("the last message is %+v, %v", l, err)
+	}
+}

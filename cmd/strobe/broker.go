@@ -17,6 +17,7 @@ import (
 	"github.com/strobemq/strobe/broker/wire/pb"
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/ledger"
 	"github.com/strobemq/strobe/storage/managed"
 )
 
@@ -57,18 +58,19 @@ func (n *node) startBroker(ctx context.Context) error {
 		return err
 	}
 	n.onClose("schemas", func(context.Context) error { return b.schemas.Close() })
-	b.placement, err = placement.Open(ctx, placement.Options{Meta: n.meta, Boundaries: b.policies.Boundaries, Broker: n.pulsarURL, HTTP: n.httpURL, Version: version, Log: n.o.log})
+	b.topics = topic.NewTopics(topic.Options{
+		Managed: n.managed, Log: n.o.log, Cluster: c.ClusterName,
+		NextProducer: func(ctx context.Context) (int64, error) { return n.meta.Sequence(ctx, producerCounter) },
+		Own:          b.own, Settings: b.settings, Create: b.mayCreate, Schema: b.addSchema,
+		Created: func(t topic.Name) { b.server.TopicCreated(t) },
+		Deleted: b.deleted,
+	})
+	b.placement, err = placement.Open(ctx, placement.Options{Meta: n.meta, Boundaries: b.policies.Boundaries, Broker: n.pulsarURL, HTTP: n.httpURL, Version: version,
+		Lost: b.topics.Disown, Log: n.o.log})
 	if err != nil {
 		return err
 	}
 	n.onClose("placement", func(context.Context) error { return b.placement.Close() })
-	b.topics = topic.NewTopics(topic.Options{
-		Managed: n.managed, Log: n.o.log, Cluster: c.ClusterName,
-		NextProducer: func(ctx context.Context) (int64, error) { return n.meta.Sequence(ctx, producerCounter) },
-		Settings:     b.settings, Create: b.mayCreate, Schema: b.addSchema,
-		Created: func(t topic.Name) { b.server.TopicCreated(t) },
-		Deleted: b.deleted,
-	})
 	n.onClose("topics", func(context.Context) error { return b.topics.Close() })
 	b.server = server.New(server.Options{
 		Topics: b.topics, Lookup: b.lookup, Partitions: b.partitions, Schemas: b,
@@ -79,8 +81,13 @@ func (n *node) startBroker(ctx context.Context) error {
 		NoBatchIndexAck: !c.BatchIndexAck, Version: "Strobe " + version, Log: n.o.log,
 	})
 	b.admin = admin.New(admin.Options{Topics: b.topics, Policies: b.policies, Placement: b.placement, Schemas: b.schemas, Cluster: c.ClusterName, Version: version,
-		Log: n.o.log, Partitions: b.partitions, Authorize: b.authorizeREST})
+		Storage: ledger.NewCatalog(n.meta), Log: n.o.log, Partitions: b.partitions, Authorize: b.authorizeREST})
 	return nil
+}
+
+// own keeps this broker from loading what another one serves: clients that come without a lookup would take it away from there.
+func (b *brokerRole) own(ctx context.Context, n topic.Name) error {
+	return refuseMissing(b.placement.Own(ctx, topicname.Name(n)))
 }
 
 func retentionMinutes(d time.Duration) int {
