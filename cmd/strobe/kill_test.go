@@ -108,6 +108,9 @@ func stockClient(t *testing.T, url string) pulsar.Client {
 // kills is how often TestReceiptsHoldThroughKills kills the process.
 const kills = 20
 
+// keys is how many keys a receiptWriter's messages have, in turns.
+const keys = 7
+
 // racingClient says why a test is skipped: pulsar-client-go v0.21.0 races with itself when a producer reconnects (it sets the producer's
 // name while a send encodes it).
 const racingClient = "reconnecting producers of the stock client race with themselves; make test runs this without the detector"
@@ -182,7 +185,7 @@ func (w *receiptWriter) run(ctx context.Context, t *testing.T, p pulsar.Producer
 	for n := 0; ctx.Err() == nil; n++ {
 		w.sent = n + 1
 		pending.Add(1)
-		p.SendAsync(context.Background(), &pulsar.ProducerMessage{Payload: []byte(fmt.Sprint(n)), Key: fmt.Sprint(n % 7)}, func(_ pulsar.MessageID, _ *pulsar.ProducerMessage, err error) {
+		p.SendAsync(context.Background(), &pulsar.ProducerMessage{Payload: []byte(fmt.Sprint(n)), Key: fmt.Sprint(n % keys)}, func(_ pulsar.MessageID, _ *pulsar.ProducerMessage, err error) {
 			defer pending.Done()
 			if err != nil {
 				t.Errorf("%s: message %d: %v", w.topic, n, err)

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/strobemq/strobe/storage/meta/etcd/etcdtest"
+)
+
+// testCluster is one etcd, three bookies and two brokers, each a process.
+type testCluster struct {
+	etcd    *etcdtest.Cluster
+	dir     string
+	set     []string
+	bookies [3]*process
+	brokers [2]*process
+	addrs   map[string][2]string // of clients and of REST, by the process's name: they stay the same through kills
+}
+
+// startCluster founds a cluster whose broker sessions last as short as etcd allows.
+func startCluster(t *testing.T, set ...string) *testCluster {
+	t.Helper()
+	c := &testCluster{etcd: etcdtest.New(t, 1), dir: t.TempDir(), addrs: map[string][2]string{}}
+	for _, s := range append([]string{"metadata.sessionTimeoutMillis=2000", "bookie.diskReserveMB=16"}, set...) {
+		c.set = append(c.set, "--set", s)
+	}
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(path, append([]string{"cluster", "init", "--metadata", c.etcd.URL()}, c.set...)...).CombinedOutput(); err != nil {
+		t.Fatalf("strobe cluster init: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		for _, p := range append(c.brokers[:], c.bookies[:]...) {
+			if p != nil {
+				p.kill()
+			}
+		}
+	})
+	for i := range c.bookies {
+		c.bookies[i] = c.start(t, "bookie", i)
+	}
+	for i := range c.brokers {
+		c.brokers[i] = c.start(t, "broker", i)
+	}
+	return c
+}
+
+// start starts a process, under the addresses that it had before.
+func (c *testCluster) start(t *testing.T, role string, i int) *process {
+	t.Helper()
+	name := fmt.Sprintf("%s-%d", role, i)
+	if _, ok := c.addrs[name]; !ok {
+		c.addrs[name] = [2]string{freeAddress(t), freeAddress(t)}
+	}
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{role, "--metadata", c.etcd.URL(), "--data", filepath.Join(c.dir, name), "-o", "json", "--listen", c.addrs[name][0], "--http", c.addrs[name][1]}
+	p := &process{cmd: exec.Command(path, append(args, c.set...)...)}
+	logFile, err := os.OpenFile(filepath.Join(c.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer logFile.Close()
+	p.cmd.Stderr = logFile
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, p)
+	}
+	if err != nil {
+		p.kill()
+		text, _ := os.ReadFile(logFile.Name())
+		t.Fatalf("%s did not become ready: %v\n%s", name, err, text)
+	}
+	return p
+}
+
+// freeAddress is an address that nothing listens on.
+func freeAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// url names all brokers.
+func (c *testCluster) url() string {
+	return "pulsar://" + c.addrs["broker-0"][0] + "," + c.addrs["broker-1"][0]
+}
+
+// owner is which broker serves the topic, as the broker ask says.
+func (c *testCluster) owner(t *testing.T, ask int, topic string) int {
+	t.Helper()
+	var o struct{ BrokerURL string }
+	text := get(t, c.brokers[ask].HTTP+"/lookup/v2/topic/"+strings.Replace(topic, "://", "/", 1))
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	for i, p := range c.brokers {
+		if o.BrokerURL == p.Pulsar {
+			return i
+		}
+	}
+	t.Fatalf("%s is served by %q, which is neither broker", topic, o.BrokerURL)
+	return -1
+}
+
+// TestReceiptsHoldThroughKillsOfACluster publishes and consumes with the stock client, which knows both brokers, while whichever broker
+// serves a topic is killed again and again, and a bookie too. Now the broker comes back before its session ends, now the other one
+// takes its topics over. What the client holds a receipt for must be there, in order; nothing may be there twice, because
+// deduplication is on.
+func TestReceiptsHoldThroughKillsOfACluster(t *testing.T) {
+	if raceEnabled {
+		t.Skip(racingClient)
+	}
+	if testing.Short() {
+		t.Skip("takes half a minute and six processes")
+	}
+	c := startCluster(t, "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1", "broker.brokerDeduplicationEnabled=true")
+	client := stockClient(t, c.url())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	writers := []*receiptWriter{
+		{topic: "persistent://public/default/batched", batched: true},
+		{topic: "persistent://public/default/single"},
+	}
+	var wg, reading sync.WaitGroup
+	readers := make([]*keyReader, len(writers))
+	for i, w := range writers {
+		readers[i] = &keyReader{topic: w.topic}
+		consumer := readers[i].subscribe(t, client)
+		reading.Go(func() { readers[i].run(t, consumer) })
+		producer := w.producer(t, client)
+		wg.Go(func() { w.run(ctx, t, producer) })
+	}
+	takeovers := 0
+	for round := range 6 {
+		letRun(time.Duration(300+rand.IntN(300)) * time.Millisecond)
+		topic := writers[round%len(writers)].topic
+		victim := c.owner(t, round%2, topic)
+		c.brokers[victim].kill()
+		if round%2 == 1 { // the session ends first
+			letRun(3500 * time.Millisecond)
+			if c.owner(t, 1-victim, topic) != victim {
+				takeovers++
+			}
+		}
+		c.brokers[victim] = c.start(t, "broker", victim)
+		if round == 2 || round == 4 {
+			c.bookies[round/2].kill()
+			letRun(500 * time.Millisecond)
+			c.bookies[round/2] = c.start(t, "bookie", round/2)
+		}
+	}
+	if takeovers == 0 {
+		t.Error("no broker took over a topic of another's")
+	}
+	letRun(300 * time.Millisecond)
+	cancel()
+	wg.Wait()
+	for i, w := range writers {
+		readers[i].total.Store(int64(w.sent))
+	}
+	reading.Wait()
+	for i, w := range writers {
+		w.check(t, stockClient(t, c.url()))
+		readers[i].check(t)
+	}
+	t.Logf("%d takeovers", takeovers)
+}
+
+// letRun waits while something is going on in other processes that has no end to wait for.
+func letRun(d time.Duration) {
+	timer := time.NewTimer(d)
+	<-timer.C
+}
+
+// keyReader consumes a topic and notes what came under each key.
+type keyReader struct {
+	topic string
+	seen  map[string]int // the highest message that came first under a key
+	total atomic.Int64   // how many there are; 0 while that is not known
+	first int            // how many came for the first time
+	again int            // how many came again, because their acknowledgement went down with a broker
+}
+
+func (r *keyReader) subscribe(t *testing.T, client pulsar.Client) pulsar.Consumer {
+	t.Helper()
+	c, err := client.Subscribe(pulsar.ConsumerOptions{Topic: r.topic, SubscriptionName: "reader", Type: pulsar.KeyShared,
+		SubscriptionInitialPosition: pulsar.SubscriptionPositionEarliest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// run consumes until total messages came, once that is known.
+func (r *keyReader) run(t *testing.T, c pulsar.Consumer) {
+	defer c.Close()
+	r.seen = map[string]int{}
+	came := map[int]bool{}
+	for quiet := 0; ; {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		m, err := c.Receive(ctx)
+		cancel()
+		total := int(r.total.Load())
+		if total > 0 && r.first == total || err != nil && (t.Context().Err() != nil || quiet > 40) {
+			return
+		}
+		if err != nil {
+			if total > 0 {
+				quiet++
+			}
+			continue
+		}
+		var n int
+		if _, err := fmt.Sscan(string(m.Payload()), &n); err != nil {
+			t.Errorf("%s: %q was never sent", r.topic, m.Payload())
+		}
+		if came[n] {
+			r.again++
+		} else {
+			last, any := r.seen[m.Key()]
+			if any && n != last+keys || !any && n >= keys {
+				t.Errorf("%s: under key %s message %d came after %d (%v)", r.topic, m.Key(), n, last, any)
+			}
+			came[n] = true
+			r.first++
+			r.seen[m.Key()] = n
+		}
+		if err := c.Ack(m); err != nil {
+			t.Logf("%s: acknowledgement of %d: %v", r.topic, n, err)
+		}
+		if r.first == total {
+			return
+		}
+	}
+}
+
+func (r *keyReader) check(t *testing.T) {
+	if total := int(r.total.Load()); r.first != total {
+		t.Errorf("%s: %d of %d messages were consumed", r.topic, r.first, total)
+	}
+	t.Logf("%s: consumed, %d of %d again after a kill", r.topic, r.again, r.first)
+}
