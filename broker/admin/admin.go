@@ -38,6 +38,7 @@ type Options struct {
 	Policies  *policy.Store
 	Placement *placement.Placement
 	Schemas   *schema.Registry
+	Storage   Storage
 	Cluster   string
 	Version   string
 	Log       *slog.Logger
@@ -101,7 +102,7 @@ func status(err error) int {
 	}
 	for code, list := range map[int][]*fault.Fault{
 		http.StatusNotFound: {fault.TenantNotFound, fault.NamespaceNotFound, fault.ClusterNotFound, fault.PartitionedNotFound, fault.TopicNotFound,
-			fault.SubscriptionNotFound, fault.SchemaUnavailable, fault.TopicEntry, fault.BundleUnknown},
+			fault.SubscriptionNotFound, fault.LedgerNotFound, fault.BookieNotFound, fault.SchemaUnavailable, fault.TopicEntry, fault.BundleUnknown},
 		http.StatusConflict: {fault.TenantExists, fault.NamespaceExists, fault.ClusterExists, fault.PartitionedExists, fault.TenantNotEmpty,
 			fault.NamespaceNotEmpty, fault.PartitionsNumber},
 		http.StatusPreconditionFailed: {fault.TopicInUse, fault.SubscriptionInUse, fault.TopicName, fault.NamespaceName, fault.PolicyValue, fault.BundlesValue},

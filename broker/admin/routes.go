@@ -56,6 +56,15 @@ func (a *API) routes() []route {
 		{"GET", "/admin/v2/brokers/ready", auth.Lookup, a.health},
 		{"GET", "/admin/v2/brokers/version", auth.Lookup, a.version},
 	}
+	list = append(list, []route{
+		{"GET", "/admin/v2/bookies/all", auth.ManageBroker, a.bookieIDs},
+		{"GET", "/admin/v2/bookies/racks-info", auth.ManageBroker, a.racks},
+		{"GET", "/admin/v2/bookies/racks-info/{bookie}", auth.ManageBroker, a.rack},
+		{"GET", "/strobe/v1/bookies", auth.ManageBroker, a.bookies},
+		{"GET", "/strobe/v1/bookies/{bookie}", auth.ManageBroker, a.bookie},
+		{"GET", "/strobe/v1/ledgers", auth.ManageBroker, a.ledgers},
+		{"GET", "/strobe/v1/ledgers/{ledger}", auth.ManageBroker, a.ledger},
+	}...)
 	for _, p := range namespaceDocuments {
 		list = append(list, a.documentRoutes(ns, p)...)
 	}

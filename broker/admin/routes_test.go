@@ -17,7 +17,8 @@ const page = "../../docs/protocol/admin.md"
 func TestPageOfPathsIsFresh(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Admin REST that is served\n\nWritten from broker/admin/routes.go (`go test ./broker/admin -update`). Everything else answers 404 with STB-ADMIN-0003.\n" +
-		"Functions and sources (/admin/v3) are in runtime/worker/rest.go; besides them: /metrics, /healthz, /readyz.\n\n| method | path | permission |\n|---|---|---|\n")
+		"Functions and sources (/admin/v3) are in runtime/worker/rest.go; besides them: /metrics, /healthz, /readyz.\n" +
+		"Paths under /strobe/v1 are Strobe's own, where Pulsar has none; what they answer stands in broker/admin/bookies.go and ledgers.go.\n\n| method | path | permission |\n|---|---|---|\n")
 	for _, r := range (&API{}).routes() {
 		b.WriteString("| " + r.method + " | " + r.path + " | " + string(r.action) + " |\n")
 	}

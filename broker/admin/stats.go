@@ -283,7 +283,7 @@ func (s *topicStats) add(p topicStats) {
 	}
 }
 
-// internalStats shows the ledgers and cursors below a topic.
+// internalStats shows the ledgers and cursors below a topic; with metadata=true also where the ledgers lie.
 func (a *API) internalStats(q *request) error {
 	n, err := q.topic()
 	if err != nil {
@@ -304,6 +304,7 @@ func (a *API) internalStats(q *request) error {
 		Size      int64 `json:"size"`
 		Timestamp int64 `json:"timestamp,omitempty"`
 		Offloaded bool  `json:"offloaded"`
+		*ledgerPlace
 	}
 	type cursorInfo struct {
 		MarkDelete string           `json:"markDeletePosition"`
@@ -331,6 +332,14 @@ func (a *API) internalStats(q *request) error {
 	for _, k := range i.Ledgers {
 		out.Ledgers = append(out.Ledgers, ledgerInfo{LedgerID: k.Ledger, Entries: k.Entries, Size: k.Bytes, Timestamp: k.ClosedAt})
 		out.CurrentEntries, out.CurrentSize = k.Entries, k.Bytes
+	}
+	for k := range out.Ledgers {
+		if !q.flag("metadata") {
+			break
+		}
+		if out.Ledgers[k].ledgerPlace, err = a.place(q.Context(), out.Ledgers[k].LedgerID); err != nil {
+			return err
+		}
 	}
 	for _, c := range i.Cursors {
 		out.Cursors[c.Name] = cursorInfo{MarkDelete: c.MarkDelete.String(), Active: true, Backlog: c.Backlog, Ranges: c.Ranges, State: "Open", Properties: map[string]int64{}}

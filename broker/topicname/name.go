@@ -159,6 +159,20 @@ func (n Name) ManagedName() string {
 	return n.Tenant + "/" + n.Namespace + "/" + persistent + "/" + n.Encoded()
 }
 
+// OfManaged is the topic whose managed ledger has that name; false when it is no topic's.
+func OfManaged(name string) (Name, bool) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 4 || parts[2] != persistent {
+		return Name{}, false
+	}
+	local, err := meta.DecodeName(parts[3])
+	if err != nil {
+		return Name{}, false
+	}
+	n, err := Parse(persistent + "://" + parts[0] + "/" + parts[1] + "/" + local)
+	return n, err == nil && n.ManagedName() == name
+}
+
 // SplitNamespace takes "tenant/namespace" apart and checks both; the error is a fault.NamespaceName.
 func SplitNamespace(s string) (tenant, namespace string, err error) {
 	tenant, namespace, ok := strings.Cut(s, "/")

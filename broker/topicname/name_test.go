@@ -113,3 +113,20 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTheTopicOfAManagedLedger(t *testing.T) {
+	for _, topic := range []string{"t", "persistent://a/b/t-partition-3", "persistent://a/b/ü *~%?"} {
+		n, err := Parse(topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := OfManaged(n.ManagedName()); !ok || got != n {
+			t.Errorf("%s: %+v %v", n.ManagedName(), got, ok)
+		}
+	}
+	for _, name := range []string{"", "a/b/c", "a/b/persistent", "a/b/non-persistent/t", "a/b/persistent/t/u", "a/b/persistent/%zz", "a/b/persistent/%74", "a//persistent/t"} {
+		if got, ok := OfManaged(name); ok {
+			t.Errorf("%q is the managed ledger of %s", name, got)
+		}
+	}
+}

@@ -68,8 +68,20 @@ var (
 		Cause: "The bookie has as many connections as it takes, and closed the newest.",
 		Fix:   "Find out who opens so many: a broker needs three.",
 	}
+	BookieNotFound = &Fault{
+		Code:  "STB-BOOKIE-0012",
+		Title: "bookie does not exist",
+		Cause: "No bookie of that id is registered, and none has a cookie in the metadata store.",
+		Fix:   "`strobe bookies list` shows those that the cluster knows.",
+	}
+	BookieRacks = &Fault{
+		Code:  "STB-BOOKIE-0013",
+		Title: "the racks of bookies cannot be read",
+		Cause: "The value in the metadata store that says in which racks bookies stand is not the JSON that Pulsar writes there.",
+		Fix:   "Look at the key in the detail, and correct it with the tool that wrote it.",
+	}
 )
 
 // bookieFaults is the bookie room's part of the table.
 var bookieFaults = []*Fault{BookieNoCluster, BookieForeign, BookieCookie, BookieVolume, BookieRegistered, BookieRegistration, BookieWrongRoot,
-	BookieFrame, BookieVersion3, BookieClientStuck, BookieConnections}
+	BookieFrame, BookieVersion3, BookieClientStuck, BookieConnections, BookieNotFound, BookieRacks}

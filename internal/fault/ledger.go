@@ -32,7 +32,13 @@ var (
 		Cause: "Another process took the ledger over and did not finish. What this one had written and not yet been told to be durable is undecided until somebody recovers the ledger.",
 		Fix:   "Look at the log of whoever owns the topic now. Opening the topic again recovers the ledger.",
 	}
+	LedgerNotFound = &Fault{
+		Code:  "STB-LEDGER-0006",
+		Title: "ledger does not exist",
+		Cause: "The metadata store knows no ledger of that id. It may have been deleted: ledgers go when all subscriptions have read them and the retention is over.",
+		Fix:   "`strobe ledgers list` shows those that exist, `strobe topics where TOPIC` those of a topic.",
+	}
 )
 
 // ledgerFaults is the ledger room's part of the table.
-var ledgerFaults = []*Fault{LedgerNotEnough, LedgerRecovery, LedgerEntryLost, LedgerMetadata, LedgerFenced}
+var ledgerFaults = []*Fault{LedgerNotEnough, LedgerRecovery, LedgerEntryLost, LedgerMetadata, LedgerFenced, LedgerNotFound}

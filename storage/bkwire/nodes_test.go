@@ -39,6 +39,25 @@ func TestLedgerPaths(t *testing.T) {
 	}
 }
 
+func TestLastLedgerBelow(t *testing.T) {
+	for dir, want := range map[string]int64{
+		"/ledgers/00": 99_999_999, "/ledgers/21": 2_199_999_999, "/ledgers/00/0012": 129_999,
+		"/ledgers/000": 9999_9999_9999_9999, "/ledgers/000/0000/0042/9496": 42_9496_9999, "/ledgers/922": 1<<63 - 1, "/ledgers/999": 1<<63 - 1,
+	} {
+		if got, ok := LastLedgerBelow(dir); !ok || got != want {
+			t.Errorf("%s: %d %v, want %d", dir, got, ok, want)
+		}
+	}
+	for _, dir := range []string{
+		"", "/ledgers", "/ledgers/", "/ledgers/available", "/ledgers/idgen", "/ledgers/0", "/ledgers/ab", "/ledgers/00/00", "/ledgers/00/0000/0001",
+		"/ledgers/000/0000/0000/0000/0000", "/ledgers/-1/0000", "/managed-ledgers/00",
+	} {
+		if id, ok := LastLedgerBelow(dir); ok {
+			t.Errorf("%s holds ledgers up to %d", dir, id)
+		}
+	}
+}
+
 func TestBookieIDs(t *testing.T) {
 	for id, want := range map[string]bool{
 		"127.0.0.1:3181": true, "3f2b8c1e-8a53-4c11-9a77-0123456789ab": true, "a_B.c": true, "x@y": true,
@@ -169,8 +188,12 @@ func FuzzParseLedgerPath(f *testing.F) {
 	f.Add("/ledgers/00/0000/L0001")
 	f.Add("/ledgers/000/0000/0021/4748/L3647")
 	f.Fuzz(func(t *testing.T, key string) {
-		if id, ok := ParseLedgerPath(key); ok && LedgerPath(id) != key {
+		id, ok := ParseLedgerPath(key)
+		if ok && LedgerPath(id) != key {
 			t.Errorf("%q is ledger %d, whose path is %q", key, id, LedgerPath(id))
+		}
+		if last, dir := LastLedgerBelow(key); dir && (ok || last < 0) {
+			t.Errorf("%q is a directory with ledgers up to %d", key, last)
 		}
 	})
 }

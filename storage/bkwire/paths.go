@@ -54,6 +54,25 @@ func ParseLedgerPath(key string) (id int64, ok bool) {
 	return id, true
 }
 
+// LastLedgerBelow is the largest id that a ledger in the directory dir of the layout can have; false when dir is no such directory.
+func LastLedgerBelow(dir string) (id int64, ok bool) {
+	rest, ok := strings.CutPrefix(dir, Root+"/")
+	if !ok || len(rest) > 20 {
+		return 0, false
+	}
+	first, _, _ := strings.Cut(rest, "/")
+	width := map[int]int{2: 10, 3: 19}[len(first)]
+	digits := strings.ReplaceAll(rest, "/", "")
+	if width == 0 || len(digits) >= width || (len(digits)-len(first))%4 != 0 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits+strings.Repeat("9", width-len(digits)), 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	return int64(min(n, math.MaxInt64)), true
+}
+
 // LongIDPath is the sequence from which long ledger ids with the given high-order bits take their low 32 bits.
 func LongIDPath(high int64) string { return fmt.Sprintf("%s/HOB-%010d/ID-", LongIDsPath, high) }
 
