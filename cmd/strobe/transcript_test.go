@@ -116,6 +116,7 @@ var varying = []struct {
 	name string
 }{
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "SHA256"},
+	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "BOOKIE"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?`), "TIME"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ms\b`), "N ms"},
 	{regexp.MustCompile(`\(\d+\.\d+ s\)`), "(N s)"},

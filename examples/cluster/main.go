@@ -103,7 +103,9 @@ func (c *cluster) explain() {
 Three bookies hold three copies of every message, and two must have it on disk before it is acknowledged.
 
   export STROBE_URL=%s STROBE_SERVER=%s
+  strobe bookies list
   strobe produce hello -m world && strobe consume hello --earliest -n 1
+  strobe topics where hello       # its ledgers and their bookies
   kill -9 %d                      # a bookie: publishing goes on
   strobe produce hello -m again && strobe consume hello --earliest -n 1
 

@@ -81,11 +81,13 @@ func Commands(root *cobra.Command, env Env) {
 	root.AddGroup(
 		&cobra.Group{ID: "server", Title: "Run a server:"},
 		&cobra.Group{ID: "messages", Title: "Messages and topics:"},
+		&cobra.Group{ID: "storage", Title: "Storage:"},
 		&cobra.Group{ID: "deploy", Title: "Functions and connectors:"},
 		&cobra.Group{ID: "help", Title: "Help:"},
 	)
 	root.AddCommand(
 		a.topicsCommand(), a.produceCommand(), a.consumeCommand(),
+		a.bookiesCommand(), a.ledgersCommand(),
 		a.functionsCommand(), a.sourcesCommand(), a.connectorsCommand(),
 		a.applyCommand(), a.diffCommand(), a.deleteCommand(), a.statusCommand(),
 		a.explainCommand(), a.configCommand(),

@@ -145,7 +145,7 @@ func jsonPart(name string, v any) (part, error) {
 // absent are the faults that say that a thing is not there.
 var absent = []*fault.Fault{
 	fault.CLINotFound, fault.WorkerNotFound, fault.WorkerNoParked, fault.TopicNotFound, fault.PartitionedNotFound, fault.SubscriptionNotFound,
-	fault.NamespaceNotFound, fault.TenantNotFound,
+	fault.NamespaceNotFound, fault.TenantNotFound, fault.BookieNotFound, fault.LedgerNotFound,
 }
 
 // missing reports whether err says that a thing is not there.

@@ -136,6 +136,7 @@ func (a *app) topicsCommand() *cobra.Command {
 			return a.print(v, nil)
 		}),
 		a.topicVerb("describe", "Print what a topic is and how it fares", a.describeTopic),
+		a.whereCommand(),
 		a.topicVerb("unload", "Close a topic; clients reconnect and it is loaded anew", func(ctx context.Context, t topicName) error {
 			if err := a.call(ctx, "PUT", t.path("/unload"), nil, nil); err != nil {
 				return err
