@@ -22,7 +22,7 @@ demo: build ## Postgres rows -> WASM function -> Pulsar client, with one kill -9
 
 test: build ## every test, with the race detector where a C compiler is; fetches a Postgres of its own
 	@# The etcd of the tests is compiled once, and not while other tests run.
-	go test -run TestVersion ./storage/meta/etcd/etcdtest
+	go test -timeout 20m -run TestRestart ./storage/meta/etcd/etcdtest
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
 	@# The stock client's reconnecting producers race with themselves; what needs them runs without the detector.
 	CGO_ENABLED=0 go test -timeout 10m -run 'StockClient|ReceiptsHold' ./broker/brokertest ./broker/server ./cmd/strobe
