@@ -50,13 +50,14 @@ type Options struct {
 
 // API serves the endpoints.
 type API struct {
-	o   Options
-	mux *http.ServeMux
+	o     Options
+	mux   *http.ServeMux
+	peers http.Client // to other brokers
 }
 
 // New makes the API.
 func New(o Options) *API {
-	a := &API{o: o, mux: http.NewServeMux()}
+	a := &API{o: o, mux: http.NewServeMux(), peers: http.Client{Timeout: peerTime}}
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) { a.serve(w, q, r) })
 	}
@@ -72,7 +73,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 // request is one call.
 type request struct {
 	*http.Request
-	w http.ResponseWriter
+	w    http.ResponseWriter
+	sent []byte // the body, once it was read
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) {
@@ -83,14 +85,18 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) {
 		}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	q := &request{r, w}
-	if err := to.handle(q); err != nil {
+	q := &request{Request: r, w: w}
+	if err := to.handle(q); err != nil && !q.redirect(err) {
 		writeError(w, status(err), err)
 	}
 }
 
 // status is Pulsar's HTTP status of an error.
 func status(err error) int {
+	var p *peerError
+	if errors.As(err, &p) {
+		return p.status
+	}
 	var refused *topic.Refusal
 	if errors.As(err, &refused) {
 		switch refused.Code {
@@ -107,8 +113,7 @@ func status(err error) int {
 			fault.NamespaceNotEmpty, fault.PartitionsNumber},
 		http.StatusPreconditionFailed: {fault.TopicInUse, fault.SubscriptionInUse, fault.TopicName, fault.NamespaceName, fault.PolicyValue, fault.BundlesValue},
 		http.StatusMethodNotAllowed:   {fault.TopicNotPersistent},
-		http.StatusTemporaryRedirect:  {},
-		http.StatusServiceUnavailable: {fault.BundleUnloading, fault.PlacementLost, fault.TopicGoing},
+		http.StatusServiceUnavailable: {fault.BundleUnloading, fault.BundleElsewhere, fault.PlacementLost, fault.TopicGoing},
 		http.StatusBadRequest:         {fault.AdminBody, fault.AdminParameter, fault.AdminSystemSubscription},
 	} {
 		for _, f := range list {
@@ -153,6 +158,7 @@ func (q *request) body(v any) (found bool, err error) {
 	if err != nil {
 		return false, fault.AdminBody.New("%w", err)
 	}
+	q.sent = text
 	if len(strings.TrimSpace(string(text))) == 0 {
 		return false, nil
 	}

@@ -64,7 +64,7 @@ func TestNamesThatApacheTakesAreTaken(t *testing.T) {
 		var begun, known string
 		mux := http.NewServeMux()
 		mux.HandleFunc("PUT /admin/v2/persistent/{tenant}/{namespace}/{topic}", func(w http.ResponseWriter, r *http.Request) {
-			q := &request{r, w}
+			q := &request{Request: r, w: w}
 			n, err := q.newTopic()
 			if err != nil {
 				t.Errorf("%s: %v", path, err)
@@ -85,7 +85,7 @@ func TestNamesThatApacheTakesAreTaken(t *testing.T) {
 	r.SetPathValue("tenant", "t")
 	r.SetPathValue("namespace", "n")
 	r.SetPathValue("topic", "a\x00")
-	if n, err := (&request{r, nil}).topic(); err != nil || n.Local != "a\x00" {
+	if n, err := (&request{Request: r, w: nil}).topic(); err != nil || n.Local != "a\x00" {
 		t.Errorf("%q %v", n.Local, err)
 	}
 }

@@ -41,7 +41,7 @@ func (a *API) createNamespace(q *request) error {
 func (a *API) deleteNamespace(q *request) error {
 	force := q.flag("force")
 	err := a.o.Policies.DeleteNamespace(q.Context(), q.namespace(), func(ctx context.Context) error {
-		return a.emptyNamespace(ctx, q.namespace(), force)
+		return a.emptyNamespace(q, force)
 	})
 	if err != nil {
 		return err
@@ -50,7 +50,8 @@ func (a *API) deleteNamespace(q *request) error {
 }
 
 // emptyNamespace is nil when the namespace has no topic; with force its topics are deleted first.
-func (a *API) emptyNamespace(ctx context.Context, namespace string, force bool) error {
+func (a *API) emptyNamespace(q *request, force bool) error {
+	ctx, namespace := q.Context(), q.namespace()
 	list, err := a.o.Topics.List(ctx, namespace)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func (a *API) emptyNamespace(ctx context.Context, namespace string, force bool) 
 		return fault.NamespaceNotEmpty.New("%s: %d topics", namespace, len(list)+len(partitioned))
 	}
 	for _, n := range list {
-		if err := a.o.Topics.Delete(ctx, n, true); err != nil {
+		if err := a.deletePartition(q, topicname.Name(n)); err != nil { // force is set
 			return err
 		}
 	}
@@ -118,7 +119,11 @@ func (a *API) unloadNamespace(q *request) error {
 	}
 	var errs []error
 	for _, b := range bundles {
-		errs = append(errs, a.unload(q.Context(), b))
+		err := a.unload(q.Context(), b)
+		if e, ok := servedElsewhere(err); ok {
+			_, err = a.send(q, "PUT", e.http+"/admin/v2/namespaces/"+q.namespace()+"/"+b.Range()+"/unload", nil)
+		}
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -138,6 +143,13 @@ func (a *API) unloadBundle(q *request) error {
 }
 
 func (a *API) unload(ctx context.Context, b placement.Bundle) error {
+	o, found, err := a.o.Placement.BundleOwner(ctx, b)
+	if err != nil || !found {
+		return err
+	}
+	if !o.Local {
+		return elsewhereAt(b.String(), o)
+	}
 	return a.o.Placement.Unload(ctx, b, func(ctx context.Context) error {
 		var errs []error
 		for _, t := range a.o.Topics.All() {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -240,11 +241,45 @@ func (a *API) partitionedStats(q *request) error {
 			sum.Partitions[part.String()] = s
 		}
 		return nil
+	}, func(part topicname.Name, body []byte, err error) error {
+		if err != nil {
+			if status(err) == 404 {
+				return nil
+			}
+			return err
+		}
+		var there topicStats // a sum of one
+		if err := json.Unmarshal(body, &there); err != nil {
+			return err
+		}
+		for name, s := range there.Partitions {
+			sum.Partitions[name] = s
+		}
+		there.Partitions = nil
+		sum.add(there)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return q.reply(sum)
+}
+
+// statsOfPartition asks the broker that serves it.
+func (a *API) statsOfPartition(q *request, n topicname.Name) (topicStats, error) {
+	var s topicStats
+	t, err := a.open(q.Context(), n)
+	if e, ok := servedElsewhere(err); ok {
+		body, err := a.ask(q, "GET", e, "/stats", nil)
+		if err == nil {
+			err = json.Unmarshal(body, &s)
+		}
+		return s, err
+	}
+	if err != nil {
+		return s, err
+	}
+	return a.statsOf(t), nil
 }
 
 func (s *topicStats) add(p topicStats) {

@@ -2,7 +2,11 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,19 +19,29 @@ import (
 
 func (a *API) subscriptions(q *request) error {
 	names := []string{}
-	seen := map[string]bool{}
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
 	err := a.each(q, func(n topicname.Name) error {
 		t, err := a.open(q.Context(), n)
 		if err != nil {
 			return err
 		}
 		for _, s := range t.Subscriptions() {
-			if !seen[s.Name()] {
-				seen[s.Name()] = true
-				names = append(names, s.Name())
-			}
+			add(s.Name())
 		}
 		return nil
+	}, func(_ topicname.Name, body []byte, err error) error {
+		var there []string
+		if err == nil {
+			err = json.Unmarshal(body, &there)
+		}
+		for _, name := range there {
+			add(name)
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -64,7 +78,7 @@ func (a *API) createSubscription(q *request) error {
 			return err
 		}
 		return t.CreateSubscription(q.Context(), name, position(at.LedgerID, at.EntryID), at.Properties)
-	})
+	}, nil)
 	if err != nil {
 		return err
 	}
@@ -104,7 +118,7 @@ func (a *API) deleteSubscription(q *request) error {
 			return fault.SubscriptionNotFound.New("%s of %s", name, n)
 		}
 		return t.Unsubscribe(q.Context(), name, nil, q.flag("force"))
-	})
+	}, nil)
 	if err != nil {
 		return err
 	}
@@ -123,7 +137,7 @@ func (a *API) eachSubscription(q *request, do func(ctx context.Context, s *subsc
 			return fault.SubscriptionNotFound.New("%s of %s", q.PathValue("subscription"), n)
 		}
 		return do(q.Context(), s)
-	})
+	}, nil)
 	if err != nil {
 		return err
 	}
@@ -206,28 +220,39 @@ func (a *API) resetToID(q *request) error {
 	return a.eachSubscription(q, func(ctx context.Context, s *subscription.Subscription) error { return s.Seek(ctx, p, nil) })
 }
 
-// copySubscriptions gives the partitions from..to the durable subscriptions that the first ones have, from their start, so that nothing
+// copySubscriptions gives the partitions from..to the durable subscriptions that the first one has, from their start, so that nothing
 // published to a new partition is missed.
-func (a *API) copySubscriptions(ctx context.Context, n topicname.Name, from, to int) error {
+func (a *API) copySubscriptions(q *request, n topicname.Name, from, to int) error {
 	if !n.Persistent || from == 0 {
 		return nil
 	}
-	first, err := a.open(ctx, n.Of(0))
+	first, err := a.statsOfPartition(q, n.Of(0))
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, s := range first.Subscriptions() {
-		if !s.Durable() {
-			continue
-		}
-		for i := from; i < to; i++ {
-			t, err := a.open(ctx, n.Of(i))
-			if err == nil && t.Subscription(s.Name()) == nil {
-				err = t.CreateSubscription(ctx, s.Name(), bk.Earliest, s.Properties())
-			}
-			errs = append(errs, err)
+	for name, s := range first.Subscriptions {
+		for i := from; i < to && s.Durable; i++ {
+			errs = append(errs, a.copySubscription(q, n.Of(i), name, s.Properties))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// copySubscription makes a subscription from a topic's start unless it is there.
+func (a *API) copySubscription(q *request, n topicname.Name, name string, properties map[string]string) error {
+	t, err := a.open(q.Context(), n)
+	if e, ok := servedElsewhere(err); ok {
+		_, err := a.ask(q, "PUT", e, "/subscription/"+url.PathEscape(name), map[string]any{
+			"ledgerId": bk.Earliest.Ledger, "entryId": bk.Earliest.Entry, "properties": properties,
+		})
+		if err != nil && status(err) == http.StatusConflict {
+			return nil
+		}
+		return err
+	}
+	if err != nil || t.Subscription(name) != nil {
+		return err
+	}
+	return t.CreateSubscription(q.Context(), name, bk.Earliest, properties)
 }

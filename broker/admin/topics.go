@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/strobemq/strobe/broker/topic"
@@ -64,7 +66,7 @@ func (a *API) createTopic(q *request) error {
 
 // make loads a topic, and so creates it.
 func (a *API) make(ctx context.Context, n topicname.Name) error {
-	if err := a.o.Placement.Own(ctx, n); err != nil {
+	if err := a.own(ctx, n); err != nil {
 		return err
 	}
 	_, err := a.o.Topics.Create(ctx, topic.Name(n))
@@ -74,6 +76,9 @@ func (a *API) make(ctx context.Context, n topicname.Name) error {
 func (a *API) deleteTopic(q *request) error {
 	n, err := q.topic()
 	if err != nil {
+		return err
+	}
+	if err := a.own(q.Context(), n); err != nil {
 		return err
 	}
 	if err := a.o.Topics.Delete(q.Context(), topic.Name(n), q.flag("force")); err != nil {
@@ -146,18 +151,25 @@ func (a *API) createPartitioned(q *request) error {
 	if err := a.o.Policies.CreatePartitioned(q.Context(), n, count, properties); err != nil {
 		return err
 	}
-	if err := a.makePartitions(q.Context(), n, count); err != nil {
+	if err := a.makePartitions(q, n, count); err != nil {
 		return err
 	}
 	return q.noContent()
 }
 
-func (a *API) makePartitions(ctx context.Context, n topicname.Name, count int) error {
+func (a *API) makePartitions(q *request, n topicname.Name, count int) error {
 	if !n.Persistent {
 		return nil // they exist while they are loaded
 	}
 	for i := range count {
-		if err := a.make(ctx, n.Of(i)); err != nil {
+		err := a.make(q.Context(), n.Of(i))
+		if e, ok := servedElsewhere(err); ok {
+			_, err = a.ask(q, "PUT", e, "", nil)
+			if err != nil && status(err) == http.StatusConflict {
+				err = nil // it is there
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -181,10 +193,10 @@ func (a *API) growPartitioned(q *request) error {
 	if err := a.o.Policies.SetPartitions(q.Context(), n, count); err != nil {
 		return err
 	}
-	if err := a.makePartitions(q.Context(), n, count); err != nil {
+	if err := a.makePartitions(q, n, count); err != nil {
 		return err
 	}
-	if err := a.copySubscriptions(q.Context(), n, before, count); err != nil {
+	if err := a.copySubscriptions(q, n, before, count); err != nil {
 		return err
 	}
 	return q.noContent()
@@ -199,7 +211,7 @@ func (a *API) createMissedPartitions(q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.makePartitions(q.Context(), n, count); err != nil {
+	if err := a.makePartitions(q, n, count); err != nil {
 		return err
 	}
 	return q.noContent()
@@ -218,7 +230,7 @@ func (a *API) deletePartitioned(q *request) error {
 		return fault.PartitionedNotFound.New("%s", n)
 	}
 	for i := range count {
-		err := a.o.Topics.Delete(q.Context(), topic.Name(n.Of(i)), q.flag("force"))
+		err := a.deletePartition(q, n.Of(i))
 		if err != nil && status(err) != 404 {
 			return err
 		}
@@ -232,8 +244,21 @@ func (a *API) deletePartitioned(q *request) error {
 	return q.noContent()
 }
 
-// each calls do for the topic of the request, or for each of its partitions.
-func (a *API) each(q *request, do func(n topicname.Name) error) error {
+// deletePartition deletes a partition, by the broker that serves it.
+func (a *API) deletePartition(q *request, n topicname.Name) error {
+	err := a.own(q.Context(), n)
+	if err == nil {
+		return a.o.Topics.Delete(q.Context(), topic.Name(n), q.flag("force"))
+	}
+	if e, ok := servedElsewhere(err); ok {
+		_, err = a.ask(q, "DELETE", e, "?force="+strconv.FormatBool(q.flag("force")), nil)
+	}
+	return err
+}
+
+// each calls do for the topic of the request, or for each of its partitions. The request is sent to the broker of a partition that is served
+// elsewhere; answered is called with what that one said and decides what comes of it, nil: only its error counts.
+func (a *API) each(q *request, do func(n topicname.Name) error, answered func(n topicname.Name, body []byte, err error) error) error {
 	n, err := q.topic()
 	if err != nil {
 		return err
@@ -246,7 +271,15 @@ func (a *API) each(q *request, do func(n topicname.Name) error) error {
 		return do(n)
 	}
 	for i := range count {
-		if err := do(n.Of(i)); err != nil {
+		err := do(n.Of(i))
+		if e, ok := servedElsewhere(err); ok {
+			var body []byte
+			body, err = a.forward(q, e)
+			if answered != nil {
+				err = answered(n.Of(i), body, err)
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -255,7 +288,7 @@ func (a *API) each(q *request, do func(n topicname.Name) error) error {
 
 // open is the loaded topic; it is not created.
 func (a *API) open(ctx context.Context, n topicname.Name) (*topic.Topic, error) {
-	if err := a.o.Placement.Own(ctx, n); err != nil {
+	if err := a.own(ctx, n); err != nil {
 		return nil, err
 	}
 	return a.o.Topics.Get(ctx, topic.Name(n), false)
@@ -285,8 +318,11 @@ func (a *API) unloadTopic(q *request) error {
 		} else if !there {
 			return fault.TopicNotFound.New("%s", n)
 		}
+		if err := a.own(q.Context(), n); err != nil {
+			return err
+		}
 		return a.o.Topics.Unload(q.Context(), topic.Name(n))
-	})
+	}, nil)
 	if err != nil {
 		return err
 	}

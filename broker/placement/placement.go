@@ -104,12 +104,36 @@ func (p *Placement) Lookup(ctx context.Context, n topicname.Name, listener strin
 	if err != nil {
 		return Owner{}, err
 	}
-	if err := p.acquire(ctx, b); err == nil {
-		return p.o.owner(listener)
-	} else if !errors.Is(err, meta.ErrConflict) {
-		return Owner{}, err
+	for {
+		err := p.acquire(ctx, b)
+		if err == nil {
+			return p.o.owner(listener)
+		}
+		if !errors.Is(err, meta.ErrConflict) {
+			return Owner{}, err
+		}
+		o, err := p.other(ctx, b, listener)
+		if !errors.Is(err, meta.ErrNotFound) { // else it went meanwhile: this broker may have it
+			return o, err
+		}
 	}
-	return p.other(ctx, b, listener)
+}
+
+// BundleOwner says which broker has the bundle, without taking it; false when none has.
+func (p *Placement) BundleOwner(ctx context.Context, b Bundle) (Owner, bool, error) {
+	p.mu.Lock()
+	x := p.bundles[b]
+	mine := x != nil && x.mine
+	p.mu.Unlock()
+	if mine {
+		o, err := p.o.owner("")
+		return o, true, err
+	}
+	o, err := p.other(ctx, b, "")
+	if errors.Is(err, meta.ErrNotFound) {
+		return o, false, nil
+	}
+	return o, err == nil, err
 }
 
 // Own makes sure that this broker serves the topic, before it is loaded. BundleElsewhere when another one does.
@@ -133,13 +157,10 @@ func (o *Options) owner(listener string) (Owner, error) {
 	return Owner{l.Broker, l.BrokerTLS, l.HTTP, l.HTTPTLS, true}, nil
 }
 
-// other answers with what the bundle's node says. It may have gone meanwhile: then the client has to ask again.
+// other answers with what the bundle's node says; meta.ErrNotFound when there is none.
 func (p *Placement) other(ctx context.Context, b Bundle, listener string) (Owner, error) {
 	key := b.key()
 	v, err := p.o.Meta.Get(ctx, key)
-	if errors.Is(err, meta.ErrNotFound) {
-		return Owner{}, fault.BundleUnloading.New("%s", b)
-	}
 	if err != nil {
 		return Owner{}, err
 	}

@@ -232,7 +232,9 @@ func TestDisown(t *testing.T) {
 	p := c.produce(topic, "p")
 	send(p, 0, 4)
 	c.receipts(5)
-	b.o.Own = func(_ context.Context, n Name) error { return refuse(wire.ServiceNotReady, fault.BundleElsewhere, "%s", n) }
+	b.o.Own = func(_ context.Context, n Name) error {
+		return refuse(wire.ServiceNotReady, fault.BundleElsewhere, "%s", n)
+	}
 	b.Disown()
 	c.await("the producer to be sent away", func() bool { return len(c.gone) == 1 })
 	_, err := b.Get(t.Context(), topic.Name(), true)

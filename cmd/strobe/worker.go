@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 
 	"github.com/strobemq/strobe/broker/auth"
-	"github.com/strobemq/strobe/broker/topic"
 	"github.com/strobemq/strobe/broker/topicname"
 	"github.com/strobemq/strobe/connectors/all"
 	"github.com/strobemq/strobe/internal/fault"
@@ -127,65 +125,4 @@ func (w *workerRole) close(ctx context.Context) error {
 	w.launcher.Close()
 	w.client.Close()
 	return err
-}
-
-// eachPartition calls do for every partition of a topic that is there, or for the topic itself.
-func (w *workerRole) eachPartition(ctx context.Context, name string, do func(t *topic.Topic) error) error {
-	n, err := topicname.Parse(name)
-	if err != nil {
-		return err
-	}
-	b := w.n.broker
-	count, err := b.policies.Partitions(ctx, n)
-	if err != nil {
-		return err
-	}
-	parts := []topicname.Name{n}
-	if count > 0 {
-		parts = parts[:0]
-		for i := range count {
-			parts = append(parts, n.Of(i))
-		}
-	}
-	for _, p := range parts {
-		there, err := b.topics.Exists(ctx, p)
-		if err != nil {
-			return err
-		}
-		if !there {
-			continue
-		}
-		t, err := b.topics.Get(ctx, p, false)
-		if err == nil {
-			err = do(t)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", p, err)
-		}
-	}
-	return nil
-}
-
-// unsubscribe removes the subscription of a deleted function from all partitions of an input.
-func (w *workerRole) unsubscribe(ctx context.Context, input, subscription string) error {
-	return w.eachPartition(ctx, input, func(t *topic.Topic) error {
-		if t.Subscription(subscription) == nil {
-			return nil
-		}
-		return t.Unsubscribe(ctx, subscription, nil, true)
-	})
-}
-
-// lag is how far a function is behind on an input.
-func (w *workerRole) lag(ctx context.Context, input, subscription string) (messages int64, seconds float64, err error) {
-	err = w.eachPartition(ctx, input, func(t *topic.Topic) error {
-		s := t.Subscription(subscription)
-		if s == nil {
-			return nil
-		}
-		m, age, err := t.Lag(ctx, s)
-		messages, seconds = messages+m, max(seconds, age.Seconds())
-		return err
-	})
-	return messages, seconds, err
 }
