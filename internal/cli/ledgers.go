@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,11 +53,15 @@ func (a *app) ledgersCommand() *cobra.Command {
 			"before it is acknowledged.")
 	q, limit, from, marked := url.Values{}, 0, int64(0), false
 	var on, state string
+	states := []string{"open", "in-recovery", "closed"}
 	list := &cobra.Command{Use: "list", Short: "List ledgers", Args: args(0, ""),
 		Long: "Lists ledgers by id, --limit at a time; what to add for the next ones is said on standard error, and stands in -o json as next.\n" +
 			"How much an open ledger holds is known to its writer only: `strobe topics where TOPIC` asks it.",
 		Example: "  strobe ledgers list --bookie 10.0.0.7:3181 --state open\n  strobe ledgers list --under-replicated",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if state != "" && !slices.Contains(states, state) {
+				return fault.CLIUsage.New("--state %s%s", state, fault.DidYouMean(state, states)).WithFix("Use --state open, in-recovery or closed.")
+			}
 			q.Set("limit", strconv.Itoa(limit))
 			q.Set("from", strconv.FormatInt(from, 10))
 			q.Set("bookie", on)
@@ -71,7 +76,7 @@ func (a *app) ledgersCommand() *cobra.Command {
 	f.StringVar(&state, "state", "", "only ledgers in this state: open, in-recovery or closed")
 	f.BoolVar(&marked, "under-replicated", false, "only ledgers that are marked for repair")
 	_ = list.RegisterFlagCompletionFunc("bookie", a.completeBookies)
-	_ = list.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"open", "in-recovery", "closed"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = list.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp))
 	show := &cobra.Command{Use: "show ID", Short: "Show a ledger: its segments, its state, and what it is for", Args: args(1, "one ledger id"),
 		Long: "Shows what the metadata knows of a ledger. A segment is a run of entries on the same bookies: a bookie that fails while the ledger is\n" +
 			"written is replaced, and a new segment begins at the first entry that was not yet acknowledged.",
