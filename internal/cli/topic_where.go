@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/strobemq/strobe/internal/fault"
 )
 
 // topicPlace says where a topic, or a partition of one, lies.
@@ -102,12 +100,11 @@ func (p topicPlace) rows() (lines [][]any) {
 	return lines
 }
 
-// place asks for one topic without partitions: the server, and when that does not serve it the broker that does.
+// place asks for one topic without partitions. A broker that does not serve it sends us on to the one that does.
 func (a *app) place(ctx context.Context, t topicName) (topicPlace, error) {
 	p := topicPlace{Topic: t.String(), Ledgers: []topicLedger{}}
 	var owner struct {
 		BrokerURL string `json:"brokerUrl"`
-		HTTPURL   string `json:"httpUrl"`
 	}
 	if err := a.call(ctx, "GET", "/lookup/v2/topic/"+t.domain+"/"+t.tenant+"/"+t.namespace+"/"+url.PathEscape(t.local), nil, &owner); err != nil {
 		return p, err
@@ -126,14 +123,7 @@ func (a *app) place(ctx context.Context, t topicName) (topicPlace, error) {
 			Segments        []ledgerSegment `json:"segments"`
 		} `json:"ledgers"`
 	}
-	path := t.path("/internalStats?metadata=true")
-	err := a.call(ctx, "GET", path, nil, &s)
-	if fault.Has(err, fault.BundleElsewhere) && owner.HTTPURL != "" {
-		there := *a
-		there.server = owner.HTTPURL
-		err = there.call(ctx, "GET", path, nil, &s)
-	}
-	if err != nil {
+	if err := a.call(ctx, "GET", t.path("/internalStats?metadata=true"), nil, &s); err != nil {
 		return p, err
 	}
 	p.State, p.Entries, p.Bytes = s.State, s.Entries, s.Bytes
