@@ -28,9 +28,10 @@ type Owner struct {
 
 // Placement is this broker's registration and its bundles. Open makes it; it is safe for concurrent use.
 type Placement struct {
-	o    Options
-	stop context.CancelFunc
-	wait sync.WaitGroup
+	o       Options
+	stop    context.CancelFunc
+	wait    sync.WaitGroup
+	leading chan struct{} // something happened to the leader's node
 
 	mu      sync.Mutex
 	session meta.Session // nil while it is lost
@@ -47,13 +48,17 @@ type owned struct {
 
 // Open opens a session and registers this broker. BrokerRegistered when another one has its address.
 func Open(ctx context.Context, o Options) (*Placement, error) {
-	p := &Placement{o: o.withDefaults(), bundles: map[Bundle]*owned{}}
+	p := &Placement{o: o.withDefaults(), leading: make(chan struct{}, 1), bundles: map[Bundle]*owned{}}
 	session, err := p.register(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.session = session
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	if err := p.watchLeader(background); err != nil {
+		stop()
+		return nil, errors.Join(err, session.Close())
+	}
 	p.stop = stop
 	p.wait.Go(func() { p.keep(background, session) })
 	return p, nil

@@ -34,11 +34,37 @@ func (p *Placement) announce(ctx context.Context, session meta.Session) error {
 	if taken != nil {
 		return fault.BrokerRegistered.New("%s: %s", p.o.ID, bytes.ToValidUTF8(taken[:min(len(taken), 200)], nil))
 	}
-	_, err = p.claim(ctx, session, leaderKey, mustJSON(leader{p.o.ID, p.o.HTTP}), func(data []byte) bool {
+	return p.lead(ctx, session)
+}
+
+// lead makes this broker the leader unless there is another one.
+func (p *Placement) lead(ctx context.Context, session meta.Session) error {
+	_, err := p.claim(ctx, session, leaderKey, mustJSON(leader{p.o.ID, p.o.HTTP}), func(data []byte) bool {
 		var l leader
 		return decodeLeader(data, &l) == nil && l.ID == p.o.ID
 	})
 	return err
+}
+
+// watchLeader makes keep look after the leader's node whenever something happened to it.
+func (p *Placement) watchLeader(ctx context.Context) error {
+	return p.o.Meta.Watch(ctx, leaderKey, func(meta.Event) {
+		select {
+		case p.leading <- struct{}{}:
+		default: // it will look
+		}
+	})
+}
+
+// succeed takes the place of a leader that has gone.
+func (p *Placement) succeed(ctx context.Context, session meta.Session) {
+	_, err := p.o.Meta.Get(ctx, leaderKey)
+	if errors.Is(err, meta.ErrNotFound) {
+		err = p.lead(ctx, session)
+	}
+	if err != nil && ctx.Err() == nil {
+		p.o.Log.Warn("who leads the brokers is not known", "error", err) // the store tells when it answers again
+	}
 }
 
 // claim makes the node key of the session. A node of which mine says that it has this broker's addresses is from a former life of it, whose
@@ -88,6 +114,9 @@ func (p *Placement) keep(ctx context.Context, session meta.Session) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-p.leading:
+			p.succeed(ctx, session)
+			continue
 		case <-session.Lost():
 		}
 		p.mu.Lock()

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/strobemq/strobe/broker/auth"
 	"github.com/strobemq/strobe/internal/fault"
@@ -26,7 +29,10 @@ func (n *node) handler() http.Handler {
 
 func alive(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) } // the client may be gone
 
-// readyz is ok when every bookie takes entries and metadata answers.
+// readyTime is how long metadata may take to answer who asks whether the node is ready.
+const readyTime = 3 * time.Second
+
+// readyz is ok when the process's own bookies take entries, so many of all do as an acknowledgement needs, and metadata answers.
 func (n *node) readyz(w http.ResponseWriter, r *http.Request) {
 	for _, b := range n.bookies {
 		if err := b.ReadOnly(); err != nil {
@@ -34,8 +40,14 @@ func (n *node) readyz(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if _, err := n.meta.List(r.Context(), "/admin"); err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	if have, need := len(n.registry.Writable()), n.quorum().Ack; have < need {
+		http.Error(w, fmt.Sprintf("%d bookies take entries, the ack quorum is %d", have, need), http.StatusServiceUnavailable)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+	defer cancel()
+	if _, err := n.meta.List(ctx, "/admin"); err != nil {
+		http.Error(w, fmt.Sprintf("metadata: %v", err), http.StatusServiceUnavailable)
 		return
 	}
 	alive(w, r)

@@ -6,7 +6,7 @@ import "github.com/strobemq/strobe/storage/bk"
 var brokerMetrics = []metric[node]{
 	{"strobe_payload_bytes", "Bytes of messages held in memory.", func(*node) float64 { return float64(bk.SlabBytesInUse()) }},
 	{"strobe_topics_loaded", "Topics that are loaded.", func(n *node) float64 { return float64(len(n.broker.topics.All())) }},
-	{"strobe_bookies_read_only", "Bookies that take no entries now.", func(n *node) float64 {
+	{"strobe_bookies_read_only", "Bookies of this process that take no entries now.", func(n *node) float64 {
 		var k float64
 		for _, b := range n.bookies {
 			if b.ReadOnly() != nil {
@@ -15,6 +15,7 @@ var brokerMetrics = []metric[node]{
 		}
 		return k
 	}},
+	{"strobe_bookies_writable", "Bookies that take new ledgers, wherever they run.", func(n *node) float64 { return float64(len(n.registry.Writable())) }},
 	{"strobe_connections", "Connections of clients.", func(n *node) float64 { return float64(n.broker.server.Stats().Connections) }},
 	{"strobe_publish_budget_used_bytes", "Bytes received and not yet acknowledged (limit: broker.maxMessagePublishBufferSizeInMB).", func(n *node) float64 {
 		return float64(n.broker.server.Stats().PublishBytes)

@@ -6,7 +6,7 @@ var (
 		Code:  "STB-BOOKIE-0001",
 		Title: "no cluster in the metadata store",
 		Cause: "The metadata store has no instance id. Either the cluster was never founded, or the bookie was pointed at the wrong store. It stops, because in an empty store none of its ledgers exist and it would have to delete them.",
-		Fix:   "Check the metadata address. A new cluster is founded by strobe standalone, or by Pulsar's initialize-cluster-metadata.",
+		Fix:   "Check the metadata address. A new cluster is founded by `strobe cluster init --metadata URL`, or by Pulsar's initialize-cluster-metadata.",
 	}
 	BookieForeign = &Fault{
 		Code:  "STB-BOOKIE-0002",
