@@ -46,14 +46,17 @@ func (p *Placement) lead(ctx context.Context, session meta.Session) error {
 	return err
 }
 
-// watchLeader makes keep look after the leader's node whenever something happened to it.
+// watchLeader makes keep look after the leader's node: once now, and whenever something happens to it.
 func (p *Placement) watchLeader(ctx context.Context) error {
-	return p.o.Meta.Watch(ctx, leaderKey, func(meta.Event) {
+	look := func() {
 		select {
 		case p.leading <- struct{}{}:
-		default: // it will look
+		default: // it will
 		}
-	})
+	}
+	err := p.o.Meta.Watch(ctx, leaderKey, func(meta.Event) { look() })
+	look()
+	return err
 }
 
 // succeed takes the place of a leader that has gone.
