@@ -27,10 +27,8 @@ func newTopic(r *Topics, n Name, s Settings) *Topic {
 // load opens a topic: the ledger is recovered, subscriptions take up their positions, index and deduplication are brought up to
 // the last entry. Nobody is let in before.
 func (r *Topics) load(ctx context.Context, n Name, create making) (*Topic, error) {
-	if r.o.Own != nil {
-		if err := r.o.Own(ctx, n); err != nil {
-			return nil, err
-		}
+	if err := r.own(ctx, n); err != nil {
+		return nil, err
 	}
 	var s Settings
 	if r.o.Settings != nil {
@@ -63,7 +61,11 @@ func (r *Topics) load(ctx context.Context, n Name, create making) (*Topic, error
 		return nil, err
 	}
 	t.ledger = l
-	if err := t.recover(ctx); err != nil {
+	err = t.recover(ctx)
+	if err == nil {
+		err = r.own(ctx, n) // it may have been given up meanwhile, when there was nothing yet to unload
+	}
+	if err != nil {
 		_ = l.Close(ctx) // the first error is the one to tell
 		return nil, err
 	}
@@ -73,6 +75,13 @@ func (r *Topics) load(ctx context.Context, n Name, create making) (*Topic, error
 		r.o.Created(n)
 	}
 	return t, nil
+}
+
+func (r *Topics) own(ctx context.Context, n Name) error {
+	if r.o.Own == nil {
+		return nil
+	}
+	return r.o.Own(ctx, n)
 }
 
 func (r *Topics) allow(ctx context.Context, n Name, create making) error {

@@ -21,7 +21,7 @@ type Options struct {
 	Cluster      string
 	NextProducer func(ctx context.Context) (int64, error)
 
-	// Own is asked before a topic is loaded; an error (a *Refusal) says that another broker serves it, which a load would take it from.
+	// Own is asked before a topic is loaded, and again when it is; an error (a *Refusal) says that another broker serves it, which a load would take it from.
 	// nil: all topics are this broker's.
 	Own func(ctx context.Context, n Name) error
 	// Settings says how a topic is kept. Asked at each load and by Topics.Refresh. nil: the zero Settings.

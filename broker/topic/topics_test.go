@@ -240,6 +240,17 @@ func TestDisown(t *testing.T) {
 	_, err := b.Get(t.Context(), topic.Name(), true)
 	refused(t, err, wire.ServiceNotReady, fault.BundleElsewhere)
 
+	// Given up while it was loading.
+	asked := 0
+	b.o.Own = func(_ context.Context, n Name) error {
+		if asked++; asked == 2 {
+			return refuse(wire.ServiceNotReady, fault.BundleElsewhere, "%s", n)
+		}
+		return nil
+	}
+	_, err = b.Get(t.Context(), topic.Name(), true)
+	refused(t, err, wire.ServiceNotReady, fault.BundleElsewhere)
+
 	b.o.Own = nil
 	again := b.get(t, "t")
 	if again == topic {
