@@ -16,7 +16,7 @@ import (
 // guests counted their own work). The identity function, topic to topic on two cores, pays a tenth to a quarter of its rate for that.
 //
 // A function that had a long call gets threads for its further ones that stand behind all others (runtime/wasm/guard.go): beside one that loops the
-// median window's p99 is 1.3 times that of a quiet machine with it and 2.5 times without, beside four 2.7 and 2.4 times (5 slices each).
+// median window's p99 is 1.6 times that of a quiet machine with it and 2.5 times without, beside four 2.2 and 2.4 times (5 slices each).
 //
 // Where one of these is not allowed nothing is lost.
 func behindTheBroker(log *slog.Logger) {
