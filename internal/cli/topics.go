@@ -84,57 +84,10 @@ func (a *app) topicsCommand() *cobra.Command {
 	c := group("topics", "topic", "messages", "Create, look at and remove topics",
 		"Topics hold messages; subscriptions remember how far they were read.\nA short name lies in --tenant and --namespace (public/default).")
 	a.inNamespace(c)
-	var partitions int
-	create := &cobra.Command{Use: "create NAME", Short: "Create a topic", Args: args(1, "one topic"),
-		Example: "  strobe topics create orders\n  strobe topics create orders --partitions 4",
-		RunE: func(c *cobra.Command, p []string) error {
-			t, err := a.topic(p[0])
-			if err != nil {
-				return err
-			}
-			if err := a.createTopic(c.Context(), t, int64(partitions)); err != nil {
-				return err
-			}
-			return a.done("created %s", t)
-		}}
-	create.Flags().IntVar(&partitions, "partitions", 0, "number of partitions; 0: a topic without")
-	var force bool
-	del := &cobra.Command{Use: "delete NAME", Short: "Delete a topic with its messages and subscriptions", Args: args(1, "one topic"),
-		RunE: func(c *cobra.Command, p []string) error {
-			t, err := a.topic(p[0])
-			if err != nil {
-				return err
-			}
-			if err := a.deleteTopic(c.Context(), t, force); err != nil {
-				return err
-			}
-			return a.done("deleted %s", t)
-		}}
-	del.Flags().BoolVar(&force, "force", false, "disconnect producers and consumers first")
-	c.AddCommand(create, del,
+	c.AddCommand(a.topicCreate(), a.topicDelete(),
 		&cobra.Command{Use: "list", Short: "List the topics of the namespace", Args: args(0, ""), RunE: func(c *cobra.Command, _ []string) error { return a.topicsList(c.Context()) }},
-		&cobra.Command{Use: "get NAME", Short: "Print a topic as apply takes it", Args: args(1, "one topic"),
-			RunE: func(c *cobra.Command, p []string) error {
-				t, err := a.topic(p[0])
-				if err != nil {
-					return err
-				}
-				r, err := a.currentTopic(c.Context(), manifest.Metadata{Tenant: t.tenant, Namespace: t.namespace, Name: t.local})
-				if err != nil {
-					return err
-				}
-				return a.printResource(r)
-			}},
-		a.topicVerb("stats", "Print everything the broker counts for a topic", func(ctx context.Context, t topicName) error {
-			var v any
-			if err := a.call(ctx, "GET", t.path(a.statsPath(ctx, t)), nil, &v); err != nil {
-				return err
-			}
-			if a.output == "table" {
-				return writeYAML(a.Out, v)
-			}
-			return a.print(v, nil)
-		}),
+		a.topicGet(),
+		a.topicVerb("stats", "Print everything the broker counts for a topic", a.printTopicStats),
 		a.topicVerb("describe", "Print what a topic is and how it fares", a.describeTopic),
 		a.whereCommand(),
 		a.topicVerb("unload", "Close a topic; clients reconnect and it is loaded anew", func(ctx context.Context, t topicName) error {
@@ -150,48 +103,118 @@ func (a *app) topicsCommand() *cobra.Command {
 			}
 			return a.done("terminated %s behind %d:%d", t, id.LedgerID, id.EntryID)
 		}),
-		a.topicVerb("subscriptions", "List a topic's subscriptions", func(ctx context.Context, t topicName) error {
-			s, err := a.topicStats(ctx, t)
+		a.topicVerb("subscriptions", "List a topic's subscriptions", a.printSubscriptions),
+		a.topicUnsubscribe(), a.topicPartitions(),
+	)
+	return c
+}
+
+func (a *app) topicCreate() *cobra.Command {
+	var partitions int
+	create := &cobra.Command{Use: "create NAME", Short: "Create a topic", Args: args(1, "one topic"),
+		Example: "  strobe topics create orders\n  strobe topics create orders --partitions 4",
+		RunE: func(c *cobra.Command, p []string) error {
+			t, err := a.topic(p[0])
 			if err != nil {
 				return err
 			}
-			return a.print(s.Subscriptions, func(w *rows) {
-				w.empty = "no subscription"
-				w.add("SUBSCRIPTION", "TYPE", "LAG", "UNACKED", "CONSUMERS")
-				for _, name := range sortedKeys(s.Subscriptions) {
-					sub := s.Subscriptions[name]
-					w.add(name, orText(sub.Type, "-"), lagOf(sub.LagMessages, sub.LagSeconds), sub.Unacked, len(sub.Consumers))
-				}
-			})
-		}),
-		&cobra.Command{Use: "unsubscribe NAME SUBSCRIPTION", Short: "Remove a subscription", Args: args(2, "a topic and a subscription"),
-			RunE: func(c *cobra.Command, p []string) error {
-				t, err := a.topic(p[0])
-				if err != nil {
-					return err
-				}
-				if err := a.call(c.Context(), "DELETE", t.path("/subscription/"+url.PathEscape(p[1])), nil, nil); err != nil {
-					return err
-				}
-				return a.done("removed subscription %s of %s", p[1], t)
-			}},
-		&cobra.Command{Use: "partitions NAME N", Short: "Give a partitioned topic more partitions", Args: args(2, "a topic and a number"),
-			RunE: func(c *cobra.Command, p []string) error {
-				t, err := a.topic(p[0])
-				if err != nil {
-					return err
-				}
-				n, err := strconv.Atoi(p[1])
-				if err != nil || n < 1 {
-					return fault.CLIUsage.New("%q is no number of partitions", p[1])
-				}
-				if err := a.call(c.Context(), "POST", t.path("/partitions"), n, nil); err != nil {
-					return err
-				}
-				return a.done("%s has %d partitions", t, n)
-			}},
-	)
-	return c
+			if err := a.createTopic(c.Context(), t, int64(partitions)); err != nil {
+				return err
+			}
+			return a.done("created %s", t)
+		}}
+	create.Flags().IntVar(&partitions, "partitions", 0, "number of partitions; 0: a topic without")
+	return create
+}
+
+func (a *app) topicDelete() *cobra.Command {
+	var force bool
+	del := &cobra.Command{Use: "delete NAME", Short: "Delete a topic with its messages and subscriptions", Args: args(1, "one topic"),
+		RunE: func(c *cobra.Command, p []string) error {
+			t, err := a.topic(p[0])
+			if err != nil {
+				return err
+			}
+			if err := a.deleteTopic(c.Context(), t, force); err != nil {
+				return err
+			}
+			return a.done("deleted %s", t)
+		}}
+	del.Flags().BoolVar(&force, "force", false, "disconnect producers and consumers first")
+	return del
+}
+
+func (a *app) topicGet() *cobra.Command {
+	return &cobra.Command{Use: "get NAME", Short: "Print a topic as apply takes it", Args: args(1, "one topic"),
+		RunE: func(c *cobra.Command, p []string) error {
+			t, err := a.topic(p[0])
+			if err != nil {
+				return err
+			}
+			r, err := a.currentTopic(c.Context(), manifest.Metadata{Tenant: t.tenant, Namespace: t.namespace, Name: t.local})
+			if err != nil {
+				return err
+			}
+			return a.printResource(r)
+		}}
+}
+
+func (a *app) printTopicStats(ctx context.Context, t topicName) error {
+	var v any
+	if err := a.call(ctx, "GET", t.path(a.statsPath(ctx, t)), nil, &v); err != nil {
+		return err
+	}
+	if a.output == "table" {
+		return writeYAML(a.Out, v)
+	}
+	return a.print(v, nil)
+}
+
+func (a *app) printSubscriptions(ctx context.Context, t topicName) error {
+	s, err := a.topicStats(ctx, t)
+	if err != nil {
+		return err
+	}
+	return a.print(s.Subscriptions, func(w *rows) {
+		w.empty = "no subscription"
+		w.add("SUBSCRIPTION", "TYPE", "LAG", "UNACKED", "CONSUMERS")
+		for _, name := range sortedKeys(s.Subscriptions) {
+			sub := s.Subscriptions[name]
+			w.add(name, orText(sub.Type, "-"), lagOf(sub.LagMessages, sub.LagSeconds), sub.Unacked, len(sub.Consumers))
+		}
+	})
+}
+
+func (a *app) topicUnsubscribe() *cobra.Command {
+	return &cobra.Command{Use: "unsubscribe NAME SUBSCRIPTION", Short: "Remove a subscription", Args: args(2, "a topic and a subscription"),
+		RunE: func(c *cobra.Command, p []string) error {
+			t, err := a.topic(p[0])
+			if err != nil {
+				return err
+			}
+			if err := a.call(c.Context(), "DELETE", t.path("/subscription/"+url.PathEscape(p[1])), nil, nil); err != nil {
+				return err
+			}
+			return a.done("removed subscription %s of %s", p[1], t)
+		}}
+}
+
+func (a *app) topicPartitions() *cobra.Command {
+	return &cobra.Command{Use: "partitions NAME N", Short: "Give a partitioned topic more partitions", Args: args(2, "a topic and a number"),
+		RunE: func(c *cobra.Command, p []string) error {
+			t, err := a.topic(p[0])
+			if err != nil {
+				return err
+			}
+			n, err := strconv.Atoi(p[1])
+			if err != nil || n < 1 {
+				return fault.CLIUsage.New("%q is no number of partitions", p[1])
+			}
+			if err := a.call(c.Context(), "POST", t.path("/partitions"), n, nil); err != nil {
+				return err
+			}
+			return a.done("%s has %d partitions", t, n)
+		}}
 }
 
 func (a *app) topicVerb(verb, short string, run func(context.Context, topicName) error) *cobra.Command {
