@@ -9,14 +9,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/bookie"
 	"github.com/strobemq/strobe/storage/bookie/server"
 	"github.com/strobemq/strobe/storage/meta"
-	"github.com/strobemq/strobe/storage/segment"
 )
 
 func bookieCommand() *cobra.Command {
@@ -110,7 +108,7 @@ func startBookie(ctx context.Context, r *role, advertise string) (*bookieRole, e
 // handler is what a bookie serves over HTTP; all of it only reads.
 func (b *bookieRole) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", serveMetrics(b.collectors()...))
+	mux.Handle("GET /metrics", serveMetrics(bookieCollectors(b.bookie)...))
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := b.bookie.ReadOnly(); err != nil {
@@ -120,20 +118,6 @@ func (b *bookieRole) handler() http.Handler {
 		alive(w, nil)
 	})
 	return mux
-}
-
-func (b *bookieRole) collectors() []prometheus.Collector {
-	return []prometheus.Collector{
-		newScraper(bookieMetrics, byBookie, func(show func(*bookie.Metrics, ...string)) {
-			m := b.bookie.Metrics()
-			show(&m, b.bookie.ID())
-		}),
-		newScraper(logMetrics, byBookie, func(show func(*segment.Metrics, ...string)) {
-			if m, ok := b.bookie.LogMetrics(); ok {
-				show(&m, b.bookie.ID())
-			}
-		}),
-	}
 }
 
 // close stops what runs, in order: nobody asks any more, then the bookie drains its log.

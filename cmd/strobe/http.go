@@ -59,13 +59,18 @@ func (n *node) readyz(w http.ResponseWriter, r *http.Request) {
 func (n *node) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := n.foreign(r); err != nil {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusForbidden)
-			_ = json.NewEncoder(w).Encode(map[string]string{"reason": err.Error(), "code": err.Code, "fix": err.FixText()}) // the client may be gone
+			refuse(w, http.StatusForbidden, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refuse answers with what is wrong, as the admin API does.
+func refuse(w http.ResponseWriter, status int, err *fault.Error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"reason": err.Error(), "code": err.Code, "fix": err.FixText()}) // the client may be gone
 }
 
 func (n *node) foreign(r *http.Request) *fault.Error {

@@ -29,28 +29,34 @@ func serveMetrics(own ...prometheus.Collector) http.Handler {
 }
 
 func (n *node) metrics() http.Handler {
-	all := []prometheus.Collector{
+	all := append(bookieCollectors(n.bookies...),
 		newScraper(brokerMetrics, nil, func(show func(*node, ...string)) { show(n) }),
+		newScraper(ledgerMetrics, nil, once(n.ledgers.Metrics)),
+		newScraper(managedMetrics, nil, once(n.managed.Metrics)),
+	)
+	if n.local != nil {
+		all = append(all, newScraper(metaMetrics, nil, once(n.local.Stats)))
+	}
+	return serveMetrics(all...)
+}
+
+// bookieCollectors tell of the bookies of this process and of their logs.
+func bookieCollectors(bookies ...*bookie.Bookie) []prometheus.Collector {
+	return []prometheus.Collector{
 		newScraper(bookieMetrics, byBookie, func(show func(*bookie.Metrics, ...string)) {
-			for _, b := range n.bookies {
+			for _, b := range bookies {
 				m := b.Metrics()
 				show(&m, b.ID())
 			}
 		}),
 		newScraper(logMetrics, byBookie, func(show func(*segment.Metrics, ...string)) {
-			for _, b := range n.bookies {
+			for _, b := range bookies {
 				if m, ok := b.LogMetrics(); ok {
 					show(&m, b.ID())
 				}
 			}
 		}),
-		newScraper(ledgerMetrics, nil, once(n.ledgers.Metrics)),
-		newScraper(managedMetrics, nil, once(n.managed.Metrics)),
 	}
-	if n.local != nil {
-		all = append(all, newScraper(metaMetrics, nil, once(n.local.Stats)))
-	}
-	return serveMetrics(all...)
 }
 
 // byBookie is the label of what every bookie has: its id.

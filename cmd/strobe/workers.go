@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"sync"
@@ -129,9 +128,7 @@ func (w *workers) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if err != nil && !errors.Is(err, meta.ErrNotFound) {
 		f = fault.ClusterNoWorker.New("%w", err)
 	}
-	rw.Header().Set("Content-Type", "application/json")
-	rw.WriteHeader(http.StatusServiceUnavailable)
-	_ = json.NewEncoder(rw).Encode(map[string]string{"reason": f.Error(), "code": f.Code, "fix": f.FixText()}) // the client may be gone
+	refuse(rw, http.StatusServiceUnavailable, f)
 }
 
 // close drains functions and sources while the broker still serves them.
