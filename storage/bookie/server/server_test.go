@@ -288,7 +288,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 			c.send(readFrame(0, 7, 0))
 		}
 		synctest.Wait()
-		if n := v.s.Metrics().WaitingReads; n != 18 {
+		// Two answers fill the output; a third read may have been queued for the worker before they did.
+		if n := v.s.Metrics().WaitingReads; n < 17 || n > 18 {
 			t.Errorf("%d reads wait", n)
 		}
 		for range 20 {
