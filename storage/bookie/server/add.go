@@ -38,7 +38,7 @@ func (c *conn) handOn() {
 	c.adds = c.adds[:0]
 }
 
-// BookieAddsDone implements bk.BookieAddsDone: the answers to adds, in one piece for all that one sync made durable.
+// BookieAddsDone implements bk.BookieAddsDone (what is counted is counted before anybody can see the answer): the answers to adds, in one piece for all that one sync made durable.
 func (c *conn) BookieAddsDone(done []*bk.BookieAdd) {
 	stored, gone := 0, false
 	c.out.Lock()
@@ -54,8 +54,8 @@ func (c *conn) BookieAddsDone(done []*bk.BookieAdd) {
 		}
 		c.out.Commit(bkwire.AppendResponse(c.out.Room(bkwire.ResponseHead), op.Ctx.(*add).version, bkwire.OpAdd, op.Err, op.Ledger, op.Entry, 0))
 	}
-	c.answered()
 	c.s.metrics.answer(bk.OK, stored)
+	c.answered()
 	if gone {
 		c.leave()
 	}

@@ -83,9 +83,9 @@ func (c *conn) answerRead(req *bkwire.Request, entries []bk.Entry) {
 	c.out.Lock()
 	c.out.Commit(bkwire.AppendResponse(c.out.Room(bkwire.ResponseHead), req.Version, req.Op, bk.OK, req.Ledger, req.Entry, len(stored.B)))
 	c.out.Payload(stored)
-	c.answered()
 	c.s.metrics.answer(bk.OK, 1)
 	c.s.metrics.read(1, int64(len(stored.B)))
+	c.answered()
 	release(entries)
 }
 
@@ -106,9 +106,9 @@ func (c *conn) answerBatch(req *bkwire.Request, entries []bk.Entry) {
 		c.out.Commit(bkwire.AppendBatchEntry(c.out.Room(bkwire.BatchEntryHead), len(e.Payload.B)))
 		c.out.Payload(e.Payload)
 	}
-	c.answered()
 	c.s.metrics.answer(bk.OK, 1)
 	c.s.metrics.read(n, int64(stored))
+	c.answered()
 	release(entries)
 }
 

@@ -80,9 +80,11 @@ func (s *Server) begin(nc net.Conn) {
 	full := len(s.conns) >= s.o.MaxConns
 	if s.closed || full {
 		s.mu.Unlock()
-		nc.Close()
 		if full {
 			s.metrics.turnedAway.Add(1)
+		}
+		nc.Close()
+		if full {
 			s.log.Warn("connection closed", "code", fault.BookieConnections.Code, "remote", nc.RemoteAddr().String(), "connections", s.o.MaxConns)
 		}
 		return
