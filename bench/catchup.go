@@ -7,8 +7,8 @@ import (
 
 	"github.com/strobemq/strobe/bench/floor"
 	"github.com/strobemq/strobe/bench/load"
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 const backlog = 1 << 30
@@ -96,7 +96,7 @@ func (b *bench) backlog() int {
 }
 
 // withBacklog starts a server whose topics hold so many entries each, which a subscription keeps.
-func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, topics ...string) (*product.Server, product.Profiles, error) {
+func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, topics ...string) (*product.Process, product.Profiles, error) {
 	o, profiles, err := b.server("backlog")
 	if err != nil {
 		return nil, profiles, err
@@ -120,7 +120,7 @@ func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, 
 }
 
 // drain reads topics from their start with a new subscription. The clock starts when the broker is permitted to send.
-func drain(ctx context.Context, server *product.Server, subscription string, shape load.Shape, entries int, topics ...string) (sample, error) {
+func drain(ctx context.Context, server *product.Process, subscription string, shape load.Shape, entries int, topics ...string) (sample, error) {
 	c, err := load.NewConsumer(ctx, server.Pulsar, load.Subscription{Name: subscription, Earliest: true, Messages: shape.Messages, Permits: drainWindow, NoAcks: true}, topics...)
 	if err != nil {
 		return nil, err

@@ -14,8 +14,8 @@ import (
 
 	"github.com/strobemq/strobe/bench/floor"
 	"github.com/strobemq/strobe/bench/load"
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/connectors/postgres/postgrestest"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 const (
@@ -55,7 +55,7 @@ spec:
 // cdc is a Postgres with an outbox table, a strobe with a source on it, and two slots for plain readers.
 type cdc struct {
 	postgres *postgrestest.Server
-	server   *product.Server
+	server   *product.Process
 	profiles product.Profiles
 	consumer *load.Consumer
 	conn     *pgx.Conn

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/strobemq/strobe/bench/load"
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 const forwarder = "forwarder"

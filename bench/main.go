@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/bench/machine"
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // measurements are done in this order.
@@ -193,7 +193,7 @@ func (b *bench) server(name string, env ...string) (product.Options, product.Pro
 }
 
 // start starts a server.
-func (b *bench) start(ctx context.Context, name string) (*product.Server, error) {
+func (b *bench) start(ctx context.Context, name string) (*product.Process, error) {
 	return product.Start(ctx, product.Options{Binary: b.strobe, Dir: b.path(name), Set: b.set})
 }
 

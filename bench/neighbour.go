@@ -7,8 +7,8 @@ import (
 
 	"github.com/strobemq/strobe/bench/load"
 	"github.com/strobemq/strobe/bench/machine"
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // steady is 10 K x 1 KiB a second, in a client's batches of a millisecond: a broker that is in use and far from its limit.
@@ -68,7 +68,7 @@ func measureNeighbour(ctx context.Context, b *bench) error {
 func loopName(i int) string { return fmt.Sprintf("loop-%d", i) }
 
 // createLoop deploys a function that loops, fills its topic, and stops it.
-func createLoop(ctx context.Context, server *product.Server, i int, module string) error {
+func createLoop(ctx context.Context, server *product.Process, i int, module string) error {
 	name := loopName(i)
 	_, err := server.Run(ctx, "functions", "create", "--name", name, "--wasm", module, "--inputs", name+"-in", "--deadline", loopDeadline.String())
 	if err != nil {
@@ -85,13 +85,13 @@ func createLoop(ctx context.Context, server *product.Server, i int, module strin
 	return stopLoop(ctx, server, i)
 }
 
-func stopLoop(ctx context.Context, server *product.Server, i int) error {
+func stopLoop(ctx context.Context, server *product.Process, i int) error {
 	_, err := server.Run(ctx, "functions", "stop", loopName(i))
 	return err
 }
 
 // besideLoops is one slice: so many functions loop while entries are published.
-func (b *bench) besideLoops(ctx context.Context, server *product.Server, e *ends, loops int) (sample, error) {
+func (b *bench) besideLoops(ctx context.Context, server *product.Process, e *ends, loops int) (sample, error) {
 	for i := range loops {
 		if _, err := server.Run(ctx, "functions", "start", loopName(i)); err != nil {
 			return nil, err
@@ -121,7 +121,7 @@ func (b *bench) besideLoops(ctx context.Context, server *product.Server, e *ends
 
 // busy waits until a server that nobody else uses is as busy as its functions make it: at least half a core if one loops, next to nothing if
 // none does.
-func busy(ctx context.Context, server *product.Server, loops bool) error {
+func busy(ctx context.Context, server *product.Process, loops bool) error {
 	const look = 200 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

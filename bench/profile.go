@@ -7,8 +7,8 @@ import (
 	"runtime/pprof"
 	"strings"
 
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // profiled is where the processor went while something was measured that came out far below its goal.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // measurePublishMax publishes a shape as fast as it is acknowledged, with a consumer at the tail, and counts the product's
@@ -54,7 +54,7 @@ func (b *bench) publishMax(ctx context.Context, s shape) error {
 }
 
 // allocations starts counting a server's allocations; the function it returns says how many there were since, without those of asking.
-func allocations(ctx context.Context, s *product.Server) (func() (float64, error), error) {
+func allocations(ctx context.Context, s *product.Process) (func() (float64, error), error) {
 	const metric = "go_memstats_mallocs_total"
 	first, err := s.Metric(ctx, metric)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/bench/load"
-	"github.com/strobemq/strobe/bench/product"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // Names of contenders, as they stand in the table.
@@ -66,7 +66,7 @@ func pipelineEnds(ctx context.Context, addr string, s load.Shape) (e *ends, err 
 	return e, err
 }
 
-func strobeEnds(ctx context.Context, server *product.Server, s shape) (e *ends, err error) {
+func strobeEnds(ctx context.Context, server *product.Process, s shape) (e *ends, err error) {
 	const topic = "persistent://public/default/bench"
 	e = &ends{shape: s.Shape}
 	sub := load.Subscription{Name: "bench", Messages: s.Messages, Permits: s.permits()}
@@ -79,7 +79,7 @@ func strobeEnds(ctx context.Context, server *product.Server, s shape) (e *ends, 
 
 // publishers are the product and both forms of F3, each with its ends.
 type publishers struct {
-	server   *product.Server
+	server   *product.Process
 	profiles product.Profiles
 	all      []*ends // the product's first
 	closers  []func()
@@ -118,7 +118,7 @@ func (b *bench) startPublishers(ctx context.Context, s shape) (*publishers, erro
 		p.all = append(p.all, e)
 		return err
 	}
-	server := func(name string, o product.Options) (*product.Server, error) {
+	server := func(name string, o product.Options) (*product.Process, error) {
 		server, err := product.Start(ctx, o)
 		if err != nil {
 			return nil, err

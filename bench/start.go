@@ -10,8 +10,8 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 	pulsarlog "github.com/apache/pulsar-client-go/pulsar/log"
 
-	"github.com/strobemq/strobe/bench/product"
 	"github.com/strobemq/strobe/bench/report"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 const starts = 20

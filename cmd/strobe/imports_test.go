@@ -58,9 +58,10 @@ var mayImport = map[string][]string{
 	"internal/manifest":                {"runtime/functions"},
 	"internal/cli":                     {"broker/wire", "connectors", "functions-sdk/archive", "internal/", "runtime/functions", "runtime/topicio"},
 	"cmd/strobe":                       {"broker/", "connectors", "connectors/", "functions-sdk/archive", "internal/", "runtime/", "storage/"},
-	"examples/":                        {"connectors/postgres/postgrestest", "storage/meta/etcd/etcdtest"},
-	"bench":                            {"bench/", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors"},
-	"bench/":                           {"broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors", "bench/"},
+	"internal/product":                 {"storage/meta/etcd/etcdtest"},
+	"examples/":                        {"connectors/postgres/postgrestest", "internal/product"},
+	"bench":                            {"bench/", "internal/product", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors"},
+	"bench/":                           {"internal/product", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors", "bench/"},
 	"compat":                           {},
 	"deploy":                           {}, // tests only
 }

@@ -7,13 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"syscall"
 
-	"github.com/strobemq/strobe/storage/meta/etcd/etcdtest"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 func main() {
@@ -38,8 +37,7 @@ type cluster struct {
 	strobe, config, dir, listen, http string
 	bookies                           int
 
-	etcd    *etcdtest.Cluster
-	running []*process // in the order of their start
+	running map[string]*product.Process
 }
 
 func (c *cluster) run(ctx context.Context) (err error) {
@@ -52,53 +50,51 @@ func (c *cluster) run(ctx context.Context) (err error) {
 		}
 		defer os.RemoveAll(c.dir)
 	}
-	defer c.stop()
 	fmt.Println("etcd (the first time it is fetched and built)")
-	if c.etcd, err = etcdtest.Start(etcdtest.Options{Dir: filepath.Join(c.dir, "etcd"), Members: 1, Progress: os.Stderr}); err != nil {
+	c.running = map[string]*product.Process{}
+	// The processes outlive ctx: they are stopped in order.
+	all, err := product.StartCluster(context.WithoutCancel(ctx), product.ClusterOptions{Binary: c.strobe, Dir: c.dir, Bookies: c.bookies,
+		Args: []string{"--config", c.config}, Each: c.place, Started: c.started, Progress: os.Stderr})
+	if err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, c.strobe, "cluster", "init", "--config", c.config, "--metadata", c.etcd.URL()).CombinedOutput(); err != nil {
-		return fmt.Errorf("strobe cluster init: %w\n%s", err, out)
+	c.explain(all)
+	c.watch(ctx)
+	fmt.Println("stopping the broker, the bookies and etcd")
+	return all.Close()
+}
+
+// place says where a process listens, and that its log is for whoever watches.
+func (c *cluster) place(name string, o *product.Options) {
+	o.Log = os.Stderr
+	if strings.HasPrefix(name, "broker") {
+		o.Listen, o.HTTP = c.listen, c.http
 	}
-	for i := range c.bookies {
-		name := "bookie-" + strconv.Itoa(i)
-		if err := c.start(ctx, name, "bookie", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"); err != nil {
-			return err
-		}
-	}
-	if err := c.start(ctx, "broker-0", "broker", "--listen", c.listen, "--http", c.http); err != nil {
-		return err
-	}
-	c.explain()
-	ended := make(chan *process, len(c.running))
-	for _, p := range c.running {
-		go func() { <-p.done; ended <- p }()
+}
+
+func (c *cluster) started(name string, p *product.Process) {
+	c.running[name] = p
+	fmt.Printf("%-9s process %d is ready after %d ms: %s\n", name, p.PID, p.ReadyMs, p.Pulsar+p.Bookie)
+}
+
+// watch says which processes end, because somebody tried what was proposed, until ctx is done.
+func (c *cluster) watch(ctx context.Context) {
+	ended := make(chan string, len(c.running))
+	for name, p := range c.running {
+		go func() { <-p.Exited(); ended <- name }()
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			fmt.Println("stopping the broker, the bookies and etcd")
-			return nil
-		case p := <-ended: // somebody tried what was proposed
-			fmt.Printf("%s has ended: %v\n", p.name, p.cmd.ProcessState)
+			return
+		case name := <-ended:
+			fmt.Printf("%s has ended: %v\n", name, c.running[name].State())
 		}
 	}
 }
 
-// start starts a process of the cluster and waits until it is ready.
-func (c *cluster) start(ctx context.Context, name, role string, args ...string) error {
-	args = append([]string{role, "--config", c.config, "--metadata", c.etcd.URL(), "--data", filepath.Join(c.dir, name), "-o", "json"}, args...)
-	p, err := begin(ctx, name, c.strobe, args...)
-	if err != nil {
-		return err
-	}
-	c.running = append(c.running, p)
-	fmt.Printf("%-9s process %d is ready after %d ms: %s\n", name, p.PID, p.ReadyMs, p.Pulsar+p.Bookie)
-	return nil
-}
-
-func (c *cluster) explain() {
-	broker := c.running[len(c.running)-1]
+func (c *cluster) explain(all *product.Cluster) {
+	broker := all.Brokers[0]
 	fmt.Printf(`
 Three bookies hold three copies of every message, and two must have it on disk before it is acknowledged.
 
@@ -110,15 +106,5 @@ Three bookies hold three copies of every message, and two must have it on disk b
   strobe produce hello -m again && strobe consume hello --earliest -n 1
 
 Ctrl-C stops everything.
-`, broker.Pulsar, broker.HTTP, c.running[0].PID)
-}
-
-// stop ends the processes in the opposite order of their start.
-func (c *cluster) stop() {
-	for i := len(c.running) - 1; i >= 0; i-- {
-		c.running[i].stop()
-	}
-	if c.etcd != nil {
-		c.etcd.Close()
-	}
+`, broker.Pulsar, broker.HTTP, all.Bookies[0].PID)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/connectors/postgres/postgrestest"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 const outputTopic = "persistent://public/default/orders-enriched"
@@ -41,7 +42,7 @@ type demo struct {
 
 	dir      string
 	postgres *postgrestest.Server
-	server   *strobeProcess
+	server   *product.Process
 	started  time.Time
 }
 
@@ -74,10 +75,10 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err := d.build(ctx); err != nil {
 		return err
 	}
-	if d.server, err = startStrobe(ctx, d.strobe, d.dir, "127.0.0.1:0", "127.0.0.1:0", d.postgres.Password); err != nil {
+	if d.server, err = d.startStrobe(ctx); err != nil {
 		return err
 	}
-	defer func() { d.server.stop() }()
+	defer func() { d.server.Close() }()
 	d.say("strobe is ready after %d ms at %s", d.server.ReadyMs, d.server.Pulsar)
 	d.say("strobe apply -f pipeline.yaml")
 	if err := d.command(ctx, "apply", "-f", filepath.Join(d.dir, "pipeline.yaml")); err != nil {

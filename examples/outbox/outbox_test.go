@@ -42,9 +42,9 @@ func TestPipelineThroughKills(t *testing.T) {
 	defer d.postgres.Close()
 	must(t, d.postgres.Exec(ctx, `create table outbox (id uuid primary key, aggregatetype text not null, aggregateid text not null, type text not null, payload jsonb)`))
 	must(t, d.build(ctx))
-	d.server, err = startStrobe(ctx, d.strobe, d.dir, "127.0.0.1:0", "127.0.0.1:0", d.postgres.Password)
+	d.server, err = d.startStrobe(ctx)
 	must(t, err)
-	defer func() { d.server.stop() }()
+	defer func() { d.server.Close() }()
 	must(t, d.command(ctx, "apply", "-f", filepath.Join(d.dir, "pipeline.yaml")))
 
 	stop := make(chan struct{})
@@ -56,12 +56,12 @@ func TestPipelineThroughKills(t *testing.T) {
 		wait(ctx, time.Duration(150+rand.IntN(500))*time.Millisecond)
 		switch round % 3 {
 		case 0:
-			d.server.kill()
-			p, err := startStrobe(ctx, d.strobe, d.dir, strings.TrimPrefix(d.server.Pulsar, "pulsar://"), strings.TrimPrefix(d.server.HTTP, "http://"), d.postgres.Password)
+			d.server.Kill()
+			p, err := d.server.Again(ctx)
 			must(t, err)
 			d.server = p
 		case 1:
-			killChild(t, d.server.cmd.Process.Pid)
+			killChild(t, d.server.PID)
 		case 2:
 			d.postgres.Kill()
 			must(t, d.postgres.Restart())
@@ -77,8 +77,7 @@ func TestPipelineThroughKills(t *testing.T) {
 		err = judge(committed, found)
 	}
 	if err != nil {
-		log, _ := os.ReadFile(filepath.Join(d.dir, "strobe.log"))
-		t.Fatalf("%v\n%s", err, tail(log, 8<<10))
+		t.Fatalf("%v\n%s", err, tail(d.server.Log(), 8<<10))
 	}
 	t.Logf("%d rows through %d kills", committed.count(), rounds)
 }
@@ -189,4 +188,4 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+func tail(b string, n int) string { return b[max(0, len(b)-n):] }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -164,8 +163,8 @@ func (d *demo) killInTheMiddle(ctx context.Context, committed *ledgerOfRows) err
 		}
 	}
 	d.say("kill -9 of strobe after %d committed rows", committed.count())
-	d.server.kill()
-	p, err := startStrobe(ctx, d.strobe, d.dir, strings.TrimPrefix(d.server.Pulsar, "pulsar://"), strings.TrimPrefix(d.server.HTTP, "http://"), d.postgres.Password)
+	d.server.Kill()
+	p, err := d.server.Again(ctx)
 	if err != nil {
 		return err
 	}
