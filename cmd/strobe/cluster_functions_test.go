@@ -14,6 +14,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/strobemq/strobe/functions-sdk/archive"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // TestFunctionsOverTwoBrokers deploys a function at the broker that does not run the worker. Its input is served by one broker and its
@@ -32,7 +33,7 @@ func TestFunctionsOverTwoBrokers(t *testing.T) {
 	input, output := c.topicOf(t, other, "in"), c.topicOf(t, leader, "out")
 	c.cli(t, other, "functions", "create", "--name", "echo", "--wasm", module, "--inputs", input, "--output", output)
 
-	client := stockClient(t, c.url())
+	client := stockClient(t, c.URL())
 	results, err := client.Subscribe(pulsar.ConsumerOptions{Topic: output, SubscriptionName: "test", SubscriptionInitialPosition: pulsar.SubscriptionPositionEarliest})
 	if err != nil {
 		t.Fatal(err)
@@ -42,16 +43,16 @@ func TestFunctionsOverTwoBrokers(t *testing.T) {
 	receive(t, results, 20)
 
 	const echo = "/admin/v3/functions/public/default/echo"
-	call(t, http.StatusNoContent, "POST", c.brokers[other].HTTP+echo+"/stop", "")
+	call(t, http.StatusNoContent, "POST", c.Brokers[other].HTTP+echo+"/stop", "")
 	publish(t, c, input, 5)
 	c.lag(t, other, echo, 5) // the worker asks the other broker
-	call(t, http.StatusNoContent, "POST", c.brokers[other].HTTP+echo+"/start", "")
+	call(t, http.StatusNoContent, "POST", c.Brokers[other].HTTP+echo+"/start", "")
 	receive(t, results, 5)
 	c.lag(t, other, echo, 0)
 
 	subscriptions := func() int {
 		path := "/admin/v2/persistent/public/default/" + input[len("persistent://public/default/"):]
-		return len(fromJSON[[]string](t, call(t, 200, "GET", c.brokers[leader].HTTP+path+"/subscriptions", "")))
+		return len(fromJSON[[]string](t, call(t, 200, "GET", c.Brokers[leader].HTTP+path+"/subscriptions", "")))
 	}
 	c.cli(t, other, "functions", "create", "--name", "second", "--wasm", module, "--inputs", input, "--output", output+"-second")
 	if n := subscriptions(); n != 2 {
@@ -60,8 +61,8 @@ func TestFunctionsOverTwoBrokers(t *testing.T) {
 	c.cli(t, other, "functions", "delete", "second")
 	eventually(t, "the function's subscription goes with it, at the other broker", func() bool { return subscriptions() == 1 })
 
-	c.brokers[leader].kill()
-	c.brokers[leader] = c.start(t, "broker", leader)
+	c.Brokers[leader].Kill()
+	again(t, &c.Brokers[leader])
 	publish(t, c, input, 7)
 	receive(t, results, 7)
 
@@ -90,7 +91,7 @@ func (c *testCluster) worker(t *testing.T) int {
 	stay := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	at := -1
 	eventually(t, "a broker runs the worker", func() bool {
-		at = slices.IndexFunc(c.brokers[:], func(p *process) bool {
+		at = slices.IndexFunc(c.Brokers[:], func(p *product.Process) bool {
 			r, err := stay.Get(p.HTTP + "/admin/v3/functions/public/default")
 			if err != nil {
 				return false
@@ -123,7 +124,7 @@ func (c *testCluster) cli(t *testing.T, broker int, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := c.brokers[broker]
+	p := c.Brokers[broker]
 	if out, err := exec.Command(path, append(args, "--broker", p.Pulsar, "--server", p.HTTP)...).CombinedOutput(); err != nil {
 		t.Fatalf("strobe %q: %v\n%s", args, err, out)
 	}
@@ -139,7 +140,7 @@ func (c *testCluster) lag(t *testing.T, ask int, function string, want int) {
 		}
 	}()
 	eventually(t, fmt.Sprint("lag ", want), func() bool {
-		text = call(t, 200, "GET", c.brokers[ask].HTTP+function+"/status", "")
+		text = call(t, 200, "GET", c.Brokers[ask].HTTP+function+"/status", "")
 		s := fromJSON[struct {
 			Instances []struct {
 				Status struct{ Strobe struct{ LagMessages int } }

@@ -64,7 +64,7 @@ func TestEitherBrokerAnswersForAllTopics(t *testing.T) {
 	if spread[0] == 0 || spread[1] == 0 {
 		t.Fatalf("one broker has all partitions: %v", spread)
 	}
-	one, two := c.brokers[0].HTTP, c.brokers[1].HTTP
+	one, two := c.Brokers[0].HTTP, c.Brokers[1].HTTP
 	base := "/admin/v2/persistent/public/default/"
 
 	// A topic of the first broker's, by way of the second.
@@ -147,7 +147,7 @@ func TestEitherBrokerAnswersForAllTopics(t *testing.T) {
 // publish sends n numbered messages.
 func publish(t *testing.T, c *testCluster, topic string, n int) {
 	t.Helper()
-	p, err := stockClient(t, c.url()).CreateProducer(pulsar.ProducerOptions{Topic: topic, DisableBatching: true})
+	p, err := stockClient(t, c.URL()).CreateProducer(pulsar.ProducerOptions{Topic: topic, DisableBatching: true})
 	if err != nil {
 		t.Fatal(err)
 	}

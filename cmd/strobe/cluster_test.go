@@ -1,118 +1,48 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
 
-	"github.com/strobemq/strobe/storage/meta/etcd/etcdtest"
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // testCluster is one etcd, three bookies and two brokers, each a process.
-type testCluster struct {
-	etcd    *etcdtest.Cluster
-	dir     string
-	set     []string
-	bookies [3]*process
-	brokers [2]*process
-	addrs   map[string][2]string // of clients and of REST, by the process's name: they stay the same through kills
-}
+type testCluster struct{ *product.Cluster }
 
 // startCluster founds a cluster whose broker sessions last as short as etcd allows.
 func startCluster(t *testing.T, set ...string) *testCluster {
 	t.Helper()
-	c := &testCluster{etcd: etcdtest.New(t, 1), dir: t.TempDir(), addrs: map[string][2]string{}}
-	for _, s := range append([]string{"metadata.sessionTimeoutMillis=2000", "bookie.diskReserveMB=16"}, set...) {
-		c.set = append(c.set, "--set", s)
-	}
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(path, append([]string{"cluster", "init", "--metadata", c.etcd.URL()}, c.set...)...).CombinedOutput(); err != nil {
-		t.Fatalf("strobe cluster init: %v\n%s", err, out)
+	c, err := product.StartCluster(context.Background(), product.ClusterOptions{Binary: path, Dir: t.TempDir(), Brokers: 2,
+		Set: append([]string{"metadata.sessionTimeoutMillis=2000", "bookie.diskReserveMB=16"}, set...)})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		for _, p := range append(c.brokers[:], c.bookies[:]...) {
-			if p != nil {
-				p.kill()
-			}
-		}
-	})
-	for i := range c.bookies {
-		c.bookies[i] = c.start(t, "bookie", i)
-	}
-	for i := range c.brokers {
-		c.brokers[i] = c.start(t, "broker", i)
-	}
-	return c
+	t.Cleanup(c.Kill)
+	return &testCluster{c}
 }
 
-// start starts a process, under the addresses that it had before.
-func (c *testCluster) start(t *testing.T, role string, i int) *process {
+// again starts a process that was killed, where it was.
+func again(t *testing.T, p **product.Process) {
 	t.Helper()
-	name := fmt.Sprintf("%s-%d", role, i)
-	if _, ok := c.addrs[name]; !ok {
-		c.addrs[name] = [2]string{freeAddress(t), freeAddress(t)}
-	}
-	path, err := program()
+	now, err := (*p).Again(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{role, "--metadata", c.etcd.URL(), "--data", filepath.Join(c.dir, name), "-o", "json", "--listen", c.addrs[name][0], "--http", c.addrs[name][1]}
-	p := &process{cmd: exec.Command(path, append(args, c.set...)...)}
-	logFile, err := os.OpenFile(filepath.Join(c.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer logFile.Close()
-	p.cmd.Stderr = logFile
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, p)
-	}
-	if err != nil {
-		p.kill()
-		text, _ := os.ReadFile(logFile.Name())
-		t.Fatalf("%s did not become ready: %v\n%s", name, err, text)
-	}
-	return p
-}
-
-// freeAddress is an address that nothing listens on.
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// url names all brokers.
-func (c *testCluster) url() string {
-	return "pulsar://" + c.addrs["broker-0"][0] + "," + c.addrs["broker-1"][0]
+	*p = now
 }
 
 // owner is which broker serves the topic, as the broker ask says. It may need a moment to know.
@@ -120,9 +50,9 @@ func (c *testCluster) owner(t *testing.T, ask int, topic string) int {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; letRun(50 * time.Millisecond) {
 		var o struct{ BrokerURL string }
-		text := get(t, c.brokers[ask].HTTP+"/lookup/v2/topic/"+strings.Replace(topic, "://", "/", 1))
+		text := get(t, c.Brokers[ask].HTTP+"/lookup/v2/topic/"+strings.Replace(topic, "://", "/", 1))
 		err := json.Unmarshal([]byte(text), &o)
-		for i, p := range c.brokers {
+		for i, p := range c.Brokers {
 			if err == nil && o.BrokerURL == p.Pulsar {
 				return i
 			}
@@ -145,7 +75,7 @@ func TestReceiptsHoldThroughKillsOfACluster(t *testing.T) {
 		t.Skip("takes half a minute and six processes")
 	}
 	c := startCluster(t, "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1", "broker.brokerDeduplicationEnabled=true")
-	client := stockClient(t, c.url())
+	client := stockClient(t, c.URL())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	writers := []*receiptWriter{
@@ -170,16 +100,16 @@ func TestReceiptsHoldThroughKillsOfACluster(t *testing.T) {
 			c.freeze(t, victim, topic)
 			continue
 		case round%2 == 1:
-			c.brokers[victim].kill()
+			c.Brokers[victim].Kill()
 			c.takeOver(t, victim, topic)
 		default:
-			c.brokers[victim].kill()
+			c.Brokers[victim].Kill()
 		}
-		c.brokers[victim] = c.start(t, "broker", victim)
+		again(t, &c.Brokers[victim])
 		if round == 2 || round == 4 {
-			c.bookies[round/2].kill()
+			c.Bookies[round/2].Kill()
 			letRun(500 * time.Millisecond)
-			c.bookies[round/2] = c.start(t, "bookie", round/2)
+			again(t, &c.Bookies[round/2])
 		}
 	}
 	letRun(300 * time.Millisecond)
@@ -190,7 +120,7 @@ func TestReceiptsHoldThroughKillsOfACluster(t *testing.T) {
 	}
 	reading.Wait()
 	for i, w := range writers {
-		w.check(t, stockClient(t, c.url()))
+		w.check(t, stockClient(t, c.URL()))
 		readers[i].check(t)
 	}
 }
@@ -209,12 +139,12 @@ func (c *testCluster) takeOver(t *testing.T, victim int, topic string) {
 // its own, and clients that stayed with it, too.
 func (c *testCluster) freeze(t *testing.T, victim int, topic string) {
 	t.Helper()
-	process := c.brokers[victim].cmd.Process
-	if err := process.Signal(syscall.SIGSTOP); err != nil {
+	process := c.Brokers[victim]
+	if err := process.Pause(); err != nil {
 		t.Fatal(err)
 	}
 	c.takeOver(t, victim, topic)
-	r, err := stockClient(t, c.brokers[1-victim].Pulsar).CreateReader(pulsar.ReaderOptions{Topic: topic, StartMessageID: pulsar.EarliestMessageID()})
+	r, err := stockClient(t, c.Brokers[1-victim].Pulsar).CreateReader(pulsar.ReaderOptions{Topic: topic, StartMessageID: pulsar.EarliestMessageID()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +154,7 @@ func (c *testCluster) freeze(t *testing.T, victim int, topic string) {
 	if _, err := r.Next(ctx); err != nil {
 		t.Errorf("the new owner of %s: %v", topic, err)
 	}
-	if err := process.Signal(syscall.SIGCONT); err != nil {
+	if err := process.Resume(); err != nil {
 		t.Fatal(err)
 	}
 	letRun(time.Second) // the two meet

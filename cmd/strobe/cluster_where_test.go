@@ -15,7 +15,7 @@ func (c *testCluster) strobe(t *testing.T, ask int, out any, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := exec.Command(path, append(args, "--server", c.brokers[ask].HTTP, "--broker", c.brokers[ask].Pulsar, "-o", "json")...).Output()
+	text, err := exec.Command(path, append(args, "--server", c.Brokers[ask].HTTP, "--broker", c.Brokers[ask].Pulsar, "-o", "json")...).Output()
 	if err == nil && out != nil {
 		err = json.Unmarshal(text, out)
 	}
@@ -47,9 +47,9 @@ func TestWhereMessagesLieInACluster(t *testing.T) {
 	}
 	publish := func(text string) { c.strobe(t, 0, nil, "produce", "hello", "-m", text) }
 	publish("one")
-	owner := c.brokers[c.owner(t, 0, "persistent://public/default/hello")].Pulsar
+	owner := c.Brokers[c.owner(t, 0, "persistent://public/default/hello")].Pulsar
 	var victim bookie
-	for ask := range c.brokers {
+	for ask := range c.Brokers {
 		var bookies []bookie
 		c.strobe(t, ask, &bookies, "bookies", "status")
 		var ids []string
@@ -58,7 +58,7 @@ func TestWhereMessagesLieInACluster(t *testing.T) {
 			if b.State != "writable" || b.Use.OpenLedgers != 1 || b.Use.UnderReplicated != 0 {
 				t.Errorf("broker %d says %+v", ask, b)
 			}
-			if b.Address == c.addrs["bookie-0"][0] {
+			if b.ID == c.Bookies[0].ID {
 				victim = b
 			}
 		}
@@ -74,11 +74,11 @@ func TestWhereMessagesLieInACluster(t *testing.T) {
 		}
 	}
 	if victim.ID == "" {
-		t.Fatal("no bookie has the first one's address")
+		t.Fatal("no bookie has the id that the first one named")
 	}
-	c.bookies[0].kill()
+	c.Bookies[0].Kill()
 	publish("two")
-	for ask := range c.brokers {
+	for ask := range c.Brokers {
 		for deadline := time.Now().Add(20 * time.Second); ; letRun(100 * time.Millisecond) {
 			var b bookie
 			c.strobe(t, ask, &b, "bookies", "status", victim.ID)

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,20 +10,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
 	pulsarlog "github.com/apache/pulsar-client-go/pulsar/log"
+
+	"github.com/strobemq/strobe/internal/product"
 )
 
-// process is a `strobe standalone` that a test may kill.
-type process struct {
-	cmd    *exec.Cmd
-	Pulsar string `json:"pulsar"`
-	HTTP   string `json:"http"`
-}
+// process is a strobe that a test may kill.
+type process struct{ *product.Process }
 
 // programDir holds the binary under test, once a test needed it.
 var programDir string
@@ -52,46 +47,25 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// start runs strobe and returns when it is ready. addr and web may name port 0.
-func start(t *testing.T, data, addr, web string, args ...string) *process {
+// start runs strobe and returns when it is ready. Its data is in dir/data; addr and web may name port 0.
+func start(t *testing.T, dir, addr, web string, args ...string) *process {
 	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(path, append([]string{"standalone", "--data", data, "--listen", addr, "--http", web, "-o", "json"}, args...)...)}
-	p.cmd.Stderr = os.Stderr
-	out, err := p.cmd.StdoutPipe()
+	p, err := product.Start(context.Background(), product.Options{Binary: path, Dir: dir, Listen: addr, HTTP: web, Args: args, Log: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, p)
-	}
-	if err != nil {
-		p.kill()
-		t.Fatalf("strobe did not become ready: %v", err)
-	}
-	return p
-}
-
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // says that it was killed
+	return &process{p}
 }
 
 // stop asks it to end in order.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("strobe ended with %v", err)
+	if err := p.Close(); err != nil || !p.State().Success() {
+		t.Errorf("strobe ended with %v, %v", p.State(), err)
 	}
 }
 
@@ -148,7 +122,7 @@ func receiptsHold(t *testing.T, bookies string, rounds int) {
 	for range rounds {
 		timer := time.NewTimer(time.Duration(100+rand.IntN(300)) * time.Millisecond) // how long the process is let run
 		<-timer.C
-		p.kill()
+		p.Kill()
 		p = start(t, data, addr, web, flags...)
 	}
 	cancel()

@@ -32,8 +32,8 @@ func TestWhoHasTheDirectoryAndThePortIsSaid(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, data, "127.0.0.1:0", "127.0.0.1:0")
 	defer p.stop(t)
-	said := refused(t, "--data", data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
-	if !strings.Contains(said, "STB-PROCESS-0002") || !strings.Contains(said, "process "+strconv.Itoa(p.cmd.Process.Pid)) {
+	said := refused(t, "--data", filepath.Join(data, "data"), "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	if !strings.Contains(said, "STB-PROCESS-0002") || !strings.Contains(said, "process "+strconv.Itoa(p.PID)) {
 		t.Errorf("about the directory: %s", said)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,9 +51,9 @@ func TestWhoHasTheDirectoryAndThePortIsSaid(t *testing.T) {
 	free.Close()
 	for _, x := range []struct{ what, listen, http, addr, by string }{
 		{"of this test", l.Addr().String(), "127.0.0.1:0", l.Addr().String(), fmt.Sprintf("process %d (%s", os.Getpid(), mine)},
-		{"of a child", its, "127.0.0.1:0", its, fmt.Sprintf("process %d (strobe)", p.cmd.Process.Pid)},
-		{"of a child, for REST", "127.0.0.1:0", web, web, fmt.Sprintf("process %d (strobe)", p.cmd.Process.Pid)},
-		{"of a child, on all addresses", ":" + number, "127.0.0.1:0", ":" + number, fmt.Sprintf("process %d (strobe)", p.cmd.Process.Pid)},
+		{"of a child", its, "127.0.0.1:0", its, fmt.Sprintf("process %d (strobe)", p.PID)},
+		{"of a child, for REST", "127.0.0.1:0", web, web, fmt.Sprintf("process %d (strobe)", p.PID)},
+		{"of a child, on all addresses", ":" + number, "127.0.0.1:0", ":" + number, fmt.Sprintf("process %d (strobe)", p.PID)},
 		{"of its own", free.Addr().String(), free.Addr().String(), free.Addr().String(), "this process: --listen and --http"},
 	} {
 		said := refused(t, "--data", t.TempDir(), "--listen", x.listen, "--http", x.http)

@@ -61,7 +61,7 @@ func newSession(t *testing.T, text string) *session {
 	if line, _, ok := strings.Cut(text, "\n"); ok && strings.HasPrefix(line, "@server") {
 		flags = strings.Fields(line)[1:]
 	}
-	p := start(t, filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "127.0.0.1:0", flags...)
+	p := start(t, t.TempDir(), "127.0.0.1:0", "127.0.0.1:0", flags...)
 	t.Cleanup(func() { p.stop(t) })
 	if err := os.CopyFS(s.dir, os.DirFS("testdata/cli/files")); err != nil {
 		t.Fatal(err)
