@@ -132,12 +132,12 @@ func runRound(ctx context.Context, o options, round int, dir string, todo []grou
 	if err != nil {
 		return false, err
 	}
-	defer b.stop()
+	defer b.Close()
 	bin, cwd, err := buildTests(ctx, o, b)
 	if err != nil {
 		return false, err
 	}
-	if err := b.prepare(ctx); err != nil {
+	if err := prepare(ctx, b); err != nil {
 		return false, err
 	}
 	started := time.Now()

@@ -42,7 +42,7 @@ func runPython(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	defer b.stop()
+	defer b.Close()
 	cmd := exec.CommandContext(ctx, python, script, b.Pulsar)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+lib)
 	out, err := cmd.CombinedOutput()

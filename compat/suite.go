@@ -13,11 +13,13 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/strobemq/strobe/internal/product"
 )
 
 // buildTests takes the module's source from the module cache, points its fixed addresses at the broker, and compiles the
 // test binary. It returns the binary and the directory it must run in.
-func buildTests(ctx context.Context, o options, b *broker) (bin, cwd string, err error) {
+func buildTests(ctx context.Context, o options, b *product.Process) (bin, cwd string, err error) {
 	var mod struct{ Dir string }
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", "github.com/apache/pulsar-client-go@"+o.version)
 	cmd.Dir = os.TempDir()
@@ -64,7 +66,7 @@ func writable(dir string) error {
 	})
 }
 
-func rewriteAddresses(dir string, b *broker) error {
+func rewriteAddresses(dir string, b *product.Process) error {
 	host := strings.TrimPrefix(b.HTTP, "http://")
 	replace := strings.NewReplacer(
 		`"http://localhost:8081,localhost:8080"`, `"http://localhost:1,`+host+`"`, // the first of two is to be down

@@ -62,7 +62,7 @@ var mayImport = map[string][]string{
 	"examples/":                        {"connectors/postgres/postgrestest", "internal/product"},
 	"bench":                            {"bench/", "internal/product", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors"},
 	"bench/":                           {"internal/product", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors", "bench/"},
-	"compat":                           {},
+	"compat":                           {"internal/product"},
 	"deploy":                           {}, // tests only
 }
 
