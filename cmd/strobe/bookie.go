@@ -108,7 +108,7 @@ func startBookie(ctx context.Context, r *role, advertise string) (*bookieRole, e
 // handler is what a bookie serves over HTTP; all of it only reads.
 func (b *bookieRole) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", serveMetrics(bookieCollectors(b.bookie)...))
+	mux.Handle("GET /metrics", serveMetrics(append(bookieCollectors(b.bookie), serverCollectors(b.server, b.bookie.ID())...)...))
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := b.bookie.ReadOnly(); err != nil {

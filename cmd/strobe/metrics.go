@@ -9,7 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/bookie/server"
 	"github.com/strobemq/strobe/storage/segment"
 )
 
@@ -31,9 +33,13 @@ func serveMetrics(own ...prometheus.Collector) http.Handler {
 func (n *node) metrics() http.Handler {
 	all := append(bookieCollectors(n.bookies...),
 		newScraper(brokerMetrics, nil, func(show func(*node, ...string)) { show(n) }),
+		newScraper(connectionMetrics, nil, once(n.broker.server.Stats)),
 		newScraper(ledgerMetrics, nil, once(n.ledgers.Metrics)),
 		newScraper(managedMetrics, nil, once(n.managed.Metrics)),
 	)
+	if n.dialer != nil {
+		all = append(all, newScraper(remoteMetrics, nil, once(n.dialer.Metrics)))
+	}
 	if n.local != nil {
 		all = append(all, newScraper(metaMetrics, nil, once(n.local.Stats)))
 	}
@@ -58,6 +64,27 @@ func bookieCollectors(bookies ...*bookie.Bookie) []prometheus.Collector {
 		}),
 	}
 }
+
+// serverCollectors tell of the door of a bookie.
+func serverCollectors(s *server.Server, bookie string) []prometheus.Collector {
+	return []prometheus.Collector{
+		newScraper(serverMetrics, byBookie, func(show func(*server.Metrics, ...string)) {
+			m := s.Metrics()
+			show(&m, bookie)
+		}),
+		newScraper(answerMetrics, byCode, func(show func(*answers, ...string)) {
+			for code, n := range s.Metrics().Answers {
+				show(&answers{n}, bookie, codeLabel(code))
+			}
+		}),
+	}
+}
+
+// codeLabel is a code's text as one word.
+func codeLabel(c bk.Code) string { return strings.ReplaceAll(c.Error(), " ", "_") }
+
+// byCode are the labels of answers.
+var byCode = []string{"bookie", "code"}
 
 // byBookie is the label of what every bookie has: its id.
 var byBookie = []string{"bookie"}

@@ -4,9 +4,11 @@ import (
 	"math"
 
 	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/bookie/server"
 	"github.com/strobemq/strobe/storage/ledger"
 	"github.com/strobemq/strobe/storage/managed"
 	"github.com/strobemq/strobe/storage/meta/local"
+	"github.com/strobemq/strobe/storage/remote"
 	"github.com/strobemq/strobe/storage/segment"
 )
 
@@ -46,6 +48,64 @@ var logMetrics = []metric[segment.Metrics]{
 	{"strobe_bookie_log_damaged_ranges", "Ranges of the log set aside as damaged.", func(m *segment.Metrics) float64 { return float64(m.Damaged) }},
 	{"strobe_bookie_log_limbo", "1: a part of the log was lost, and the bookie says so when it is asked.", func(m *segment.Metrics) float64 { return oneIf(m.Limbo) }},
 	{"strobe_bookie_log_read_only", "1: the log takes no entries.", func(m *segment.Metrics) float64 { return oneIf(m.ReadOnly) }},
+}
+
+// serverMetrics are those of the door through which other processes reach a bookie.
+var serverMetrics = []metric[server.Metrics]{
+	{"strobe_bookie_server_connections", "Connections of ledger clients of other processes.", func(m *server.Metrics) float64 { return float64(m.Connections) }},
+	{"strobe_bookie_server_connections_limit", "How many there may be; more are closed (STB-BOOKIE-0011).", func(m *server.Metrics) float64 { return float64(m.MaxConns) }},
+	{"strobe_bookie_server_reads_waiting", "Reads that no worker has taken, those that fence included.", func(m *server.Metrics) float64 { return float64(m.WaitingReads) }},
+	{"strobe_bookie_server_fences_waiting", "Reads that fence or have priority and that no worker has taken.", func(m *server.Metrics) float64 { return float64(m.WaitingFences) }},
+	{"strobe_bookie_server_reads_limit", "How many reads of each of the two kinds may wait on one connection; more are answered with code 106.", func(m *server.Metrics) float64 {
+		return float64(m.ReadLimit)
+	}},
+	{"strobe_bookie_server_output_bytes", "Bytes of answers that wait for clients to take them, over all connections.", func(m *server.Metrics) float64 {
+		return float64(m.OutputBytes)
+	}},
+	{"strobe_bookie_server_output_limit_bytes", "How many there may be of one connection; above it the connection is closed (STB-BOOKIE-0010).", func(m *server.Metrics) float64 {
+		return float64(m.OutputLimit)
+	}},
+	{"strobe_bookie_server_accepted_total", "Connections that came.", func(m *server.Metrics) float64 { return float64(m.Accepted) }},
+	{"strobe_bookie_server_turned_away_total", "Connections closed because there were too many (STB-BOOKIE-0011).", func(m *server.Metrics) float64 { return float64(m.TurnedAway) }},
+	{"strobe_bookie_server_stuck_total", "Connections closed because their client did not take its answers (STB-BOOKIE-0010).", func(m *server.Metrics) float64 {
+		return float64(m.Stuck)
+	}},
+	{"strobe_bookie_server_bad_length_total", "Connections closed over a frame's length (STB-BOOKIE-0008).", func(m *server.Metrics) float64 { return float64(m.BadLength) }},
+	{"strobe_bookie_server_bad_frame_total", "Connections closed over a frame too short for what it asked (STB-BOOKIE-0008).", func(m *server.Metrics) float64 {
+		return float64(m.BadFrame)
+	}},
+	{"strobe_bookie_server_bad_operation_total", "Connections closed over an operation that is unknown (STB-BOOKIE-0008).", func(m *server.Metrics) float64 {
+		return float64(m.BadOpcode)
+	}},
+	{"strobe_bookie_server_other_version_total", "Connections closed because the client spoke version 3 (STB-BOOKIE-0009).", func(m *server.Metrics) float64 {
+		return float64(m.Version3)
+	}},
+	{"strobe_bookie_server_read_entries_total", "Entries sent.", func(m *server.Metrics) float64 { return float64(m.ReadEntries) }},
+	{"strobe_bookie_server_read_bytes_total", "Their bytes.", func(m *server.Metrics) float64 { return float64(m.ReadBytes) }},
+}
+
+// answers is how often a bookie answered with a code.
+type answers struct{ Count int64 }
+
+// answerMetrics have a series for every code that was ever answered.
+var answerMetrics = []metric[answers]{
+	{"strobe_bookie_server_answers_total", "Answers to requests, by code: ok, or the reason why not.", func(m *answers) float64 { return float64(m.Count) }},
+}
+
+// remoteMetrics are those of a broker's connections to bookies.
+var remoteMetrics = []metric[remote.Metrics]{
+	{"strobe_remote_bookies", "Bookies that were dialled and not given up.", func(m *remote.Metrics) float64 { return float64(m.Bookies) }},
+	{"strobe_remote_connections", "Connections to bookies that stand, up to three to each.", func(m *remote.Metrics) float64 { return float64(m.Connections) }},
+	{"strobe_remote_queue_bytes", "Adds that bookies have not answered.", func(m *remote.Metrics) float64 { return float64(m.QueueBytes) }},
+	{"strobe_remote_queue_limit_bytes", "How much of them there may be for one bookie; above it the bookie counts as failed.", func(m *remote.Metrics) float64 {
+		return float64(m.QueueLimit)
+	}},
+	{"strobe_remote_dials_total", "Attempts to connect.", func(m *remote.Metrics) float64 { return float64(m.Dials) }},
+	{"strobe_remote_dials_failed_total", "Attempts in vain.", func(m *remote.Metrics) float64 { return float64(m.DialsFailed) }},
+	{"strobe_remote_hung_total", "Connections given up because the bookie owed answers and sent nothing (STB-LEDGER-0008).", func(m *remote.Metrics) float64 { return float64(m.Hung) }},
+	{"strobe_remote_broken_total", "Connections given up because what the bookie sent was no answer (STB-LEDGER-0009).", func(m *remote.Metrics) float64 { return float64(m.Broken) }},
+	{"strobe_remote_turned_away_total", "Adds and reads not sent because too much was on its way.", func(m *remote.Metrics) float64 { return float64(m.TooMany) }},
+	{"strobe_remote_unbatched_total", "Batched reads that were read one by one instead: the bookie is older than 4.17.", func(m *remote.Metrics) float64 { return float64(m.NoBatch) }},
 }
 
 // ledgerMetrics are the ledger client's.

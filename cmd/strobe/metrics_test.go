@@ -41,18 +41,23 @@ func metricsPage(t *testing.T) string {
 
 What ` + "`GET /metrics`" + ` of the HTTP address shows besides the usual ` + "`go_*` and `process_*`" + `. This page is written from the tables in
 cmd/strobe/metrics_broker.go and metrics_storage.go. Counters count since the process started. All numbers are read when they are
-asked for; there are no series by topic. A bookie's id is in its label and in the file ` + "`VERSION`" + ` of its directory.
+asked for; there are no series by topic. A bookie's id is in its label and in the file ` + "`VERSION`" + ` of its directory. The last column says
+which processes show the metric: broker, bookie, standalone.
 
-| metric | type | labels | what it is |
-|---|---|---|---|
+| metric | type | labels | what it is | where |
+|---|---|---|---|---|
 `)
 	seen := map[string]bool{}
-	page(t, &b, seen, brokerMetrics, nil)
-	page(t, &b, seen, bookieMetrics, byBookie)
-	page(t, &b, seen, logMetrics, byBookie)
-	page(t, &b, seen, ledgerMetrics, nil)
-	page(t, &b, seen, managedMetrics, nil)
-	page(t, &b, seen, metaMetrics, nil)
+	page(t, &b, seen, brokerMetrics, nil, "broker, standalone")
+	page(t, &b, seen, connectionMetrics, nil, "broker, standalone")
+	page(t, &b, seen, bookieMetrics, byBookie, "bookie, standalone")
+	page(t, &b, seen, logMetrics, byBookie, "bookie, standalone")
+	page(t, &b, seen, serverMetrics, byBookie, "bookie")
+	page(t, &b, seen, answerMetrics, byCode, "bookie")
+	page(t, &b, seen, remoteMetrics, nil, "broker")
+	page(t, &b, seen, ledgerMetrics, nil, "broker, standalone")
+	page(t, &b, seen, managedMetrics, nil, "broker, standalone")
+	page(t, &b, seen, metaMetrics, nil, "standalone")
 	return b.String()
 }
 
@@ -61,7 +66,7 @@ var (
 	otherUnits = regexp.MustCompile(`_(ms|millis|mb|kb|mib|kib|minutes|percent)(_|$)`)
 )
 
-func page[T any](t *testing.T, b *strings.Builder, seen map[string]bool, table []metric[T], labels []string) {
+func page[T any](t *testing.T, b *strings.Builder, seen map[string]bool, table []metric[T], labels []string, where string) {
 	kinds := map[prometheus.ValueType]string{prometheus.CounterValue: "counter", prometheus.GaugeValue: "gauge"}
 	for _, m := range table {
 		if seen[m.name] || !metricName.MatchString(m.name) || otherUnits.MatchString(m.name) {
@@ -71,14 +76,18 @@ func page[T any](t *testing.T, b *strings.Builder, seen map[string]bool, table [
 			t.Errorf("%s: %q is no sentence for the page", m.name, m.help)
 		}
 		seen[m.name] = true
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.name, kinds[kindOf(m.name)], strings.Join(labels, ", "), m.help)
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", m.name, kinds[kindOf(m.name)], strings.Join(labels, ", "), m.help, where)
 	}
 }
 
 // TestEveryNumberIsShown: a number that is added to one of the storage's snapshots must get its line, and each line shows one.
 func TestEveryNumberIsShown(t *testing.T) {
+	shown(t, connectionMetrics)
 	shown(t, bookieMetrics)
 	shown(t, logMetrics)
+	shown(t, serverMetrics)
+	shown(t, answerMetrics)
+	shown(t, remoteMetrics)
 	shown(t, ledgerMetrics)
 	shown(t, managedMetrics)
 	shown(t, metaMetrics)
@@ -128,15 +137,17 @@ func shown[T any](t *testing.T, table []metric[T]) {
 	}
 }
 
-// numbers are the paths to all fields of a struct and of those in it.
+// numbers are the paths to all fields of a struct and of those in it. A map is no number: its values have series of their own.
 func numbers(t reflect.Type) (paths [][]int) {
 	for i := range t.NumField() {
-		if t.Field(i).Type.Kind() != reflect.Struct {
+		switch t.Field(i).Type.Kind() {
+		case reflect.Struct:
+			for _, below := range numbers(t.Field(i).Type) {
+				paths = append(paths, append([]int{i}, below...))
+			}
+		case reflect.Map:
+		default:
 			paths = append(paths, []int{i})
-			continue
-		}
-		for _, below := range numbers(t.Field(i).Type) {
-			paths = append(paths, append([]int{i}, below...))
 		}
 	}
 	return paths
@@ -168,13 +179,43 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var documented, served []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `(\\S+)` \\| (\\w+) \\| (\\w*) \\|").FindAllStringSubmatch(string(doc), -1) {
-		documented = append(documented, m[1]+" "+m[2])
-		series := len(regexp.MustCompile(`(?m)^`+m[1]+`(\{| )`).FindAllString(text, -1))
-		if m[3] == "" && series != 1 || m[3] == "bookie" && (series != 3 || strings.Count(text, "\n"+m[1]+`{bookie="`) != 3) {
-			t.Errorf("%s: %d series on three bookies", m[1], series)
+	for _, m := range documentedMetrics(string(doc), "standalone") {
+		series := len(regexp.MustCompile(`(?m)^`+m.name+`(\{| )`).FindAllString(text, -1))
+		if m.labels == "" && series != 1 || m.labels == "bookie" && (series != 3 || strings.Count(text, "\n"+m.name+`{bookie="`) != 3) {
+			t.Errorf("%s: %d series on three bookies", m.name, series)
 		}
+	}
+	sameMetrics(t, "standalone", text)
+	for _, m := range []string{"strobe_bookie_entries_total", "strobe_bookie_log_syncs_total"} {
+		if n := len(regexp.MustCompile(`(?m)^`+m+`\{bookie="[^"]+"\} [1-9]`).FindAllString(text, -1)); n < 2 {
+			t.Errorf("%s counts on %d bookies after a message with an ack quorum of 2", m, n)
+		}
+	}
+}
+
+// documentedMetric is a row of the page.
+type documentedMetric struct{ name, kind, labels string }
+
+// documentedMetrics are those that the page says a process of this role shows.
+func documentedMetrics(doc, role string) (list []documentedMetric) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\S+)` \\| (\\w+) \\| ([\\w, ]*) \\|.*\\| ([\\w, ]+) \\|$").FindAllStringSubmatch(doc, -1) {
+		if slices.Contains(strings.Split(m[4], ", "), role) {
+			list = append(list, documentedMetric{m[1], m[2], m[3]})
+		}
+	}
+	return list
+}
+
+// sameMetrics compares what a process of a role shows with the page, whoever registered it.
+func sameMetrics(t *testing.T, role, text string) {
+	t.Helper()
+	doc, err := os.ReadFile(metricsDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented, served []string
+	for _, m := range documentedMetrics(string(doc), role) {
+		documented = append(documented, m.name+" "+m.kind)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+ \S+)$`).FindAllStringSubmatch(text, -1) {
 		if name := m[1]; !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
@@ -183,11 +224,6 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	slices.Sort(documented)
 	if slices.Sort(served); !slices.Equal(served, documented) {
-		t.Errorf("served and documented differ:\n%s", difference(strings.Join(documented, "\n"), strings.Join(served, "\n")))
-	}
-	for _, m := range []string{"strobe_bookie_entries_total", "strobe_bookie_log_syncs_total"} {
-		if n := len(regexp.MustCompile(`(?m)^`+m+`\{bookie="[^"]+"\} [1-9]`).FindAllString(text, -1)); n < 2 {
-			t.Errorf("%s counts on %d bookies after a message with an ack quorum of 2", m, n)
-		}
+		t.Errorf("what a %s serves and what is documented differ:\n%s", role, difference(strings.Join(documented, "\n"), strings.Join(served, "\n")))
 	}
 }

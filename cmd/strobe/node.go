@@ -48,6 +48,7 @@ type node struct {
 	meta     meta.Store
 	local    *local.Store // the same, in the data directory; nil: it is elsewhere
 	bookies  []*bookie.Bookie
+	dialer   *remote.Dialer // to bookies of other processes; nil: there are none
 	registry *ledger.Registry
 	ledgers  *ledger.Client
 	managed  *managed.Manager
@@ -177,8 +178,8 @@ func (n *node) findBookies(ctx context.Context) error {
 	if err := requireCluster(ctx, n.meta, n.o.config); err != nil {
 		return err
 	}
-	dialer := remote.NewDialer(remote.Options{Log: n.o.log, MaxFrame: int(n.o.config.Broker.MaxMessageSize) + bkwire.FramePadding})
-	if n.registry, err = ledger.NewRegistry(ctx, n.meta, dialer.Dial); err != nil {
+	n.dialer = remote.NewDialer(remote.Options{Log: n.o.log, MaxFrame: int(n.o.config.Broker.MaxMessageSize) + bkwire.FramePadding})
+	if n.registry, err = ledger.NewRegistry(ctx, n.meta, n.dialer.Dial); err != nil {
 		return err
 	}
 	n.onClose("bookie registry", func(context.Context) error { return n.registry.Close() })

@@ -43,7 +43,11 @@ func DecodeCookie(text []byte) (Cookie, error) {
 		return Cookie{}, fmt.Errorf("cookie of %d bytes", len(text))
 	}
 	line, rest, _ := strings.Cut(string(text), "\n")
-	if v, err := strconv.Atoi(strings.TrimSpace(line)); err != nil || v < 4 || v > cookieVersion {
+	v, err := strconv.Atoi(strings.TrimSpace(line))
+	switch {
+	case err == nil && v > cookieVersion:
+		return Cookie{}, fmt.Errorf("cookie layout version %d: %w: up to %d are known", v, ErrNewer, cookieVersion)
+	case err != nil || v < 4:
 		return Cookie{}, fmt.Errorf("cookie layout version %.20q: 4 and 5 are known", line)
 	}
 	fields, err := parseText(rest)

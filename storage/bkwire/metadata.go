@@ -79,6 +79,9 @@ const MaxEnsemble = 64
 
 var errMetadata = errors.New("not ledger metadata")
 
+// ErrNewer is what later versions have written in a form that this one does not know. It must not be written over.
+var ErrNewer = errors.New("of a newer format")
+
 // DecodeMetadata reads ledger metadata of format version 1, 2 or 3. Nothing returned aliases data.
 func DecodeMetadata(data []byte) (*Metadata, error) {
 	if len(data) > maxMetadata {
@@ -102,6 +105,9 @@ func DecodeMetadata(data []byte) (*Metadata, error) {
 	case 3:
 		err = m.decodeBinary(rest)
 	default:
+		if version > MetadataVersion {
+			return nil, fmt.Errorf("format version %d: %w: up to %d are known", version, ErrNewer, MetadataVersion)
+		}
 		return nil, fmt.Errorf("%w: format version %d, up to %d are known", errMetadata, version, MetadataVersion)
 	}
 	if err == nil {

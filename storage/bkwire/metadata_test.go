@@ -2,6 +2,7 @@ package bkwire
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -191,6 +192,8 @@ func TestMetadataRefused(t *testing.T) {
 	} {
 		if m, err := DecodeMetadata([]byte(text)); err == nil {
 			t.Errorf("%s was accepted: %+v", name, m)
+		} else if errors.Is(err, ErrNewer) != (name == "version 4") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

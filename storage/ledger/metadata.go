@@ -24,9 +24,17 @@ func (c *Client) load(ctx context.Context, id int64) (*bkwire.Metadata, meta.Ver
 	}
 	md, err := bkwire.DecodeMetadata(v.Data)
 	if err != nil {
-		return nil, 0, fault.LedgerMetadata.New("ledger %d: %w", id, err)
+		return nil, 0, unreadable(id, err)
 	}
 	return md, v.Version, nil
+}
+
+// unreadable is the fault of metadata that does not decode.
+func unreadable(id int64, err error) error {
+	if errors.Is(err, bkwire.ErrNewer) {
+		return fault.LedgerFormat.New("ledger %d: %w", id, err)
+	}
+	return fault.LedgerMetadata.New("ledger %d: %w", id, err)
 }
 
 // metaError puts the code that callers look for into an error of the metadata store.

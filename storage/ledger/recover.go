@@ -40,7 +40,10 @@ func (c *Client) recover(ctx context.Context, id int64, md *bkwire.Metadata, ver
 	}
 	r := &recovery{c: c, id: id, d: &d, md: md, version: version}
 	md, err = r.run(ctx)
-	if err != nil && !errors.Is(err, bk.ErrUnauthorized) && !errors.Is(err, bk.ErrTimeout) && ctx.Err() == nil {
+	if errors.Is(err, bk.ErrUnauthorized) {
+		return md, fault.LedgerKey.New("ledger %d: %w", id, err)
+	}
+	if err != nil && !errors.Is(err, bk.ErrTimeout) && ctx.Err() == nil {
 		err = fault.LedgerRecovery.New("%w", fmt.Errorf("%w: %w", bk.ErrRecovery, err))
 	}
 	return md, err

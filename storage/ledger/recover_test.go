@@ -292,7 +292,7 @@ func TestRecoveryWithAWrongPassword(t *testing.T) {
 		if _, err := c.meta.Put(ctx, bkwire.LedgerPath(l.id), wrong.Append(nil), meta.Any); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.client(Options{}).Open(ctx, l.id, true); !errors.Is(err, bk.ErrUnauthorized) || errors.Is(err, bk.ErrRecovery) {
+		if _, err := c.client(Options{}).Open(ctx, l.id, true); !errors.Is(err, bk.ErrUnauthorized) || errors.Is(err, bk.ErrRecovery) || !fault.Has(err, fault.LedgerKey) {
 			t.Error(err)
 		}
 	})

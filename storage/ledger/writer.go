@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/meta"
@@ -181,8 +182,12 @@ func (w *writer) breakLocked(err error) {
 		return
 	}
 	w.err = fmt.Errorf("ledger %d: %w", w.id, err)
-	if errors.Is(err, bk.ErrFenced) {
+	switch {
+	case errors.Is(err, bk.ErrFenced):
 		w.c.metrics.fenced.Add(1)
+	case errors.Is(err, bk.ErrUnauthorized):
+		w.err = fault.LedgerKey.New("%w", w.err)
+		w.c.log.Error("ledger given up", "error", w.err)
 	}
 	w.stop()
 	w.window.Fail()

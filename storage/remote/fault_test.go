@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/ledger"
@@ -357,7 +359,8 @@ func TestNonsense(t *testing.T) {
 		"authentication":           bkwire.AppendAuthDisabled(nil, 2),
 	} {
 		t.Run(name, func(t *testing.T) {
-			play(t, Options{}, func(s *stage) {
+			var said bytes.Buffer
+			play(t, Options{Log: slog.New(slog.NewTextHandler(&said, nil))}, func(s *stage) {
 				a := newAnswers()
 				a.add(s.c, 0, 7, 0, "a", "b")
 				nc := <-s.ends
@@ -368,7 +371,33 @@ func TestNonsense(t *testing.T) {
 					t.Errorf("counted %d times", n)
 				}
 			})
+			if strings.Count(said.String(), fault.LedgerBookieAnswer.Code) != 1 {
+				t.Errorf("the log says %s", &said)
+			}
 		})
+	}
+}
+
+// TestNonsenseUnasked: what a bookie says although it owes nothing is told too, and the next request goes over a new connection.
+func TestNonsenseUnasked(t *testing.T) {
+	var said bytes.Buffer
+	play(t, Options{Log: slog.New(slog.NewTextHandler(&said, nil))}, func(s *stage) {
+		a := newAnswers()
+		a.add(s.c, 0, 7, 0, "a")
+		nc := <-s.ends
+		s.request(nc)
+		s.send(nc, answerAdd(bk.OK, 7, 0))
+		s.want(a, "0:0")
+		s.send(nc, answerAdd(bk.OK, 7, 0))
+		synctest.Wait()
+		a.add(s.c, 0, 7, 1, "b")
+		nc = <-s.ends
+		s.request(nc)
+		s.send(nc, answerAdd(bk.OK, 7, 1))
+		s.want(a, "0:0 1:0")
+	})
+	if strings.Count(said.String(), fault.LedgerBookieAnswer.Code) != 1 {
+		t.Errorf("the log says %s", &said)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/frames"
@@ -91,7 +92,7 @@ func (s *session) read() error {
 		s.done = s.done[:0]
 		if err != nil {
 			s.l.c.d.metrics.broken.Add(1)
-			return err
+			return fault.LedgerBookieAnswer.New("%w", err)
 		}
 	}
 }
@@ -229,7 +230,10 @@ func (s *session) finish(why error) {
 	s.reads = 0
 	closed, code := l.closed, s.ended
 	l.mu.Unlock()
-	if !closed && owed > 0 {
+	if broken := fault.Has(why, fault.LedgerBookieAnswer); !closed && (owed > 0 || broken) {
+		if code == bk.ErrTimeout && !broken {
+			why = fault.LedgerBookieHung.New("nothing came for %v", l.c.d.o.Timeout)
+		}
 		l.c.log.Warn("connection to bookie lost", "unanswered", owed, "result", code, "error", why)
 	}
 	tell(s.done)
