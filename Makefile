@@ -9,7 +9,7 @@ NESTED   := $(patsubst %/go.mod,%,$(shell find . -name go.mod -mindepth 2 -not -
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fuzz bench compat cluster dist generate clean
+.PHONY: help build demo test check fuzz bench compat mutants cluster dist generate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: build ## the table of docs/benchmarks.md: ratios against floor probes in 
 
 compat: build ## pulsar-client-go's own tests against a fresh standalone, three rounds
 	go run ./compat -strobe $(BIN)
+
+mutants: ## plant one mistake at a time: each must be found by a fault suite; the table of docs/reliability.md
+	go run ./mutants -out docs/reliability.md
 
 cluster: build ## one etcd, three bookies and a broker, each a process, from examples/cluster/strobe.yaml
 	go run ./examples/cluster -strobe $(BIN)

@@ -1,0 +1,70 @@
+package main
+
+import "time"
+
+// hangs as the sign of a mutant: nothing goes on any more, and the suite's time runs out.
+const hangs = "test timed out"
+
+// suites are the tests that mutants are shown to, by name.
+var suites = map[string]*suite{
+	"segment-power": {
+		pkg: "storage/segment", run: "^TestPowerLoss$", args: []string{"-seeds=150"},
+		what: "random appends, fences and deletes; the power is cut at a random operation of the file system, pages land in any order, five lives a log",
+	},
+	"segment-tail": {
+		pkg: "storage/segment", run: "^TestPowerLossOfTheTail$", args: []string{"-seeds=20"},
+		what: "the same within one segment",
+	},
+	"segment-stories": {
+		pkg: "storage/segment", run: "^Test(Failed|Damage|Damaged.*|TornTail.*|LostLog.*|Survivors.*|WhatAStart.*)", unit: true,
+		what: "one device fault or damaged byte each",
+	},
+	"bookie-stories": {
+		pkg: "storage/bookie", run: "^Test", unit: true,
+		what: "keys, fences, joining, opening after a power loss",
+	},
+	"ledger-sim": {
+		pkg: "storage/ledger", run: "^TestSimulation$", args: []string{"-sim.seeds=2000"},
+		what: "a writer, bookies that die, hang, lose power and come back, metadata whose answers get lost, recoverers that die in the middle; in fake time",
+	},
+	"ledger-power": {
+		pkg: "storage/ledger", run: "^TestPowerLoss$",
+		what: "all bookies lose power at once, over the real log",
+	},
+	"ledger-stories": {
+		pkg: "storage/ledger", run: "^Test(Recover|Conformance|Broken|Damaged)", unit: true,
+		what: "recoveries and ensembles, one situation each",
+	},
+	"metadata-power": {
+		pkg: "storage/meta/local", run: "^TestPowerLoss$",
+		what: "batches, sequences and large values from several goroutines, the power cut again and again",
+	},
+	"managed-crash": {
+		pkg: "storage/managed", run: "^TestCrashAtEveryStep$",
+		what: "a process dies before and after every single operation on bookies and metadata in the life of a topic",
+	},
+	"managed-model": {
+		pkg: "storage/managed", run: "^TestModel$", args: []string{"-rapid.seed=7", "-rapid.checks=400", "-rapid.nofailfile"},
+		what: "random appends, acknowledgements, crashes, takeovers and lost answers against a model",
+	},
+	"topic-unload": {
+		pkg: "broker/topic", run: "^TestHammer$",
+		what: "producers and consumers of all kinds while the topic is unloaded again and again",
+	},
+	"topic-dedup": {
+		pkg: "broker/topic", run: "^TestDedup", args: []string{"-rapid.seed=7", "-rapid.checks=400", "-rapid.nofailfile"},
+		what: "deduplication against a model of producers that break off and brokers that crash",
+	},
+	"topic-stories": {
+		pkg: "broker/topic", run: "^Test", args: []string{"-rapid.nofailfile"}, unit: true,
+		what: "loading, fencing, publishing, one situation each",
+	},
+	"instance-chaos": {
+		pkg: "runtime/instance", run: "^Test(NothingIsLostWhateverBreaks|EachResultOnce)",
+		what: "source, processor, sink and acknowledgements break at random under a function",
+	},
+	"postgres-kit": {
+		pkg: "connectors/postgres", run: "^Test(SourceConforms|KillsUnderLoad)$", timeout: 2 * time.Minute,
+		what: "the connector kit against a real Postgres: killed at every step and in every save, and kills of both under load",
+	},
+}

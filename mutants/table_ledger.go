@@ -1,0 +1,65 @@
+package main
+
+// The ledger client: quorum, ensemble, recovery.
+var ledgerMutants = []mutant{
+	{
+		name: "acknowledged before the quorum", breaks: "one replica fewer than the ack quorum is enough", by: "ledger-sim", says: "was acknowledged|ack quorum",
+		edits: []edit{{"storage/quorum/window.go", "w.acks[w.at(n)].Len() >= w.q.Ack {", "w.acks[w.at(n)].Len() >= max(1, w.q.Ack-1) {"}},
+	},
+	{
+		name: "confirmed out of turn", breaks: "an entry with its quorum is confirmed although one before it has none", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/quorum/window.go", "	n := 0\n	for n < w.n && w.acks[w.at(n)].Len() >= w.q.Ack {\n		n++\n	}\n",
+			"	n := 0\n	for i := range w.n {\n		if w.acks[w.at(i)].Len() >= w.q.Ack {\n			n = i + 1\n		}\n	}\n"}},
+	},
+	{
+		name: "LAC too high", breaks: "an entry tells bookies that the one before it is confirmed, whether or not it is", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/op.go", "LAC: w.window.LAC(), Length: o.length}", "LAC: o.entry - 1, Length: o.length}"}},
+	},
+	{
+		name: "replaced bookie still counts", breaks: "after an ensemble change the acknowledgements of the bookie that went are kept", by: "ledger-sim", says: "ack quorum|acknowledged",
+		edits: []edit{{"storage/ledger/ensemble.go", "			w.window.Forget(m.index)\n", "			_ = w.window\n"}},
+	},
+	{
+		name: "confirmed during the change", breaks: "entries are confirmed while a changed ensemble is not in the metadata yet", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/acks.go", "	if w.changing || w.err != nil {\n		return\n	}\n	n := w.window.Confirm()", "	if w.err != nil {\n		return\n	}\n	n := w.window.Confirm()"}},
+	},
+	{
+		name: "striping wrong after a change", breaks: "the metadata names the bookie that comes in at the place beside its own", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/ensemble.go", "		next[m.index] = m.id\n", "		next[(m.index+1)%len(next)] = m.id\n"}},
+	},
+	{
+		name: "ensemble change one entry late", breaks: "the metadata says that the new ensemble begins one entry behind where it does", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/ensemble.go", "			return false, bk.ErrFenced\n		}\n		if !md.SetEnsemble(lac+1, next) {", "			return false, bk.ErrFenced\n		}\n		if !md.SetEnsemble(lac+2, next) {"}},
+	},
+	{
+		name: "recovery does not write again", breaks: "a recovery closes the ledger at what it read, which may be on one bookie alone", by: "ledger-sim", says: "ack quorum",
+		edits: []edit{{"storage/ledger/recover.go", "		if r.c.o.mutant == mutantSkipRecoveryAdd {\n			payload.Release()", "		if true {\n			payload.Release()"},
+			{"storage/ledger/recover.go", "	if r.c.o.mutant == mutantSkipRecoveryAdd {\n		last = found", "	if true {\n		last = found"}},
+	},
+	{
+		name: "recovery asks too few", breaks: "the answers of fewer bookies than can hide an acknowledged entry are enough", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/quorum/coverage.go", "(run &^ heard).Len() < q.Ack })", "(run &^ heard).Len() <= q.Ack })"},
+			{"storage/ledger/recover.go", "Flags: bk.FlagFence | bk.FlagHighPriority,", "Flags: bk.FlagHighPriority,"}},
+	},
+	{
+		name: "absence believed too soon", breaks: "one bookie without the entry proves that it was never acknowledged", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/quorum/coverage.go", "negatives > q.Write-q.Ack }", "negatives > 0 }"}},
+	},
+	{
+		name: "recovery tells how far it came", breaks: "entries written again carry a last-add-confirmed that is true for an ensemble in memory only", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/op.go", "		h.LAC = w.floor\n", "		_ = w.floor\n"}},
+	},
+	{
+		name: "recovery trusts a broken digest", breaks: "a bookie's last entry counts as its answer although the digest is wrong", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/lac.go", "			a.code = bk.ErrDigest // an answer with a broken digest covers nothing\n", "			a.code = bk.ErrNoEntry\n"}},
+	},
+	{
+		name: "damaged entry taken for absent", breaks: "a copy with a wrong digest proves to a recovery that the entry was never acknowledged", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/recover.go", "		case absent(err):\n			negatives++", "		case absent(err), errors.Is(err, bk.ErrDigest):\n			negatives++"}},
+	},
+	{
+		name: "fenced writer closes", breaks: "a writer that was fenced closes the ledger at its own end", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/close.go", "	if errors.Is(why, bk.ErrFenced) && w.c.o.mutant != mutantCloseOverFence {", "	if why != nil && false {"},
+			{"storage/ledger/close.go", "			case w.c.o.mutant == mutantCloseOverFence:\n", "			case true:\n"}},
+	},
+}

@@ -1,0 +1,46 @@
+package main
+
+// Managed ledgers and cursors.
+var managedMutants = []mutant{
+	{
+		name: "cursor persisted too far", breaks: "the position that is stored is one entry ahead of what is acknowledged", by: "managed-model", says: "never acknowledged|is lost|backlog|acknowledged: true",
+		edits: []edit{{"storage/managed/cursor_store.go", "	p := position{markDelete: c.markDelete, properties: c.longs}\n", "	p := position{markDelete: c.markDelete, properties: c.longs}\n	if k := c.l.chain.find(p.markDelete.Ledger); k != nil && p.markDelete.Entry+1 < k.entries {\n		p.markDelete.Entry++\n	}\n"}},
+	},
+	{
+		name: "position not written again", breaks: "a position that could not be written is forgotten", by: "managed-model", says: "was flushed and is lost|never",
+		edits: []edit{{"storage/managed/cursor_store.go", "		c.dirtyLocked() // the flusher tries again\n		c.l.mu.Unlock()\n		return err\n", "		c.l.mu.Unlock()\n		return nil\n"}},
+	},
+	{
+		name: "batch index lost", breaks: "which messages of a batch are acknowledged is not stored", by: "managed-model", says: "batch",
+		edits: []edit{{"storage/managed/cursor_store.go", "		if c.markDelete.Less(at) && len(p.batches) < c.l.cfg.MaxBatchSets {", "		if false && c.markDelete.Less(at) {"}},
+	},
+	{
+		name: "single acknowledgements lost", breaks: "what is acknowledged behind the mark-delete is not stored", by: "managed-model", says: "was flushed and is lost",
+		edits: []edit{{"storage/managed/cursor_store.go", "		p.ranges = append(p.ranges, r)\n", ""}},
+	},
+	{
+		name: "consumed too early", breaks: "a ledger is deleted when a cursor has reached it, not when it has passed it", by: "managed-model", says: "is lost",
+		edits: []edit{{"storage/managed/trim.go", "		if k.timestamp == 0 || k.start+k.entries > floor {", "		if k.timestamp == 0 || k.start >= floor {"}},
+	},
+	{
+		name: "fenced writer sends all again", breaks: "what the recoverer found to be durable is written into the next ledger once more", by: "managed-model", says: "twice|is at|acknowledged elsewhere",
+		edits: []edit{{"storage/managed/recover.go", "op.Add.Entry != bk.NoEntry && op.Add.Entry <= last;", "op.Add.Entry != bk.NoEntry && op.Add.Entry < 0;"}},
+	},
+	{
+		name: "next ledger before the last one's end", breaks: "what came back from a broken ledger is sent again before it is known where that one ends", by: "managed-model", says: "twice|is at|lost",
+		edits: []edit{{"storage/managed/writer.go", "			w.failed.push(op)\n			continue\n", "			if w.closed {\n				w.failed.push(op)\n			} else {\n				l.waiting.push(op)\n			}\n			continue\n"}},
+	},
+	{
+		name: "loaded without fencing", breaks: "a new owner opens the ledgers of the old one without recovering them", by: "managed-model", says: ".",
+		edits: []edit{{"storage/managed/open.go", "			r, err := l.m.ledgers.Open(ctx, k.ledger, true)\n			if errors.Is(err, bk.ErrNoLedger) {\n				continue", "			r, err := l.m.ledgers.Open(ctx, k.ledger, false)\n			if errors.Is(err, bk.ErrNoLedger) {\n				continue"}},
+	},
+	{
+		name: "ledger deleted on no answer", breaks: "a cursor's new ledger is deleted although the node may name it", by: "managed-model", says: "was flushed and is lost",
+		edits: []edit{{"storage/managed/cursor_store.go", "		if !errors.Is(err, meta.ErrUnknown) && c.store.refers != ledger.ID() {", "		if c.store.refers != ledger.ID() {"},
+			{"storage/managed/cas.go", "		case errors.Is(err, meta.ErrUnknown), ctx.Err() != nil:\n			tried = true\n", ""}},
+	},
+	{
+		name: "completion of an old ledger", breaks: "entries of a ledger that was given up are reported as entries of the one that is written now", by: "managed-model", says: ".",
+		edits: []edit{{"storage/managed/writer.go", "		op.Position, op.Err = bk.Position{Ledger: w.id, Entry: a.Entry}, nil\n", "		op.Position, op.Err = bk.Position{Ledger: l.w.id, Entry: a.Entry}, nil\n"}},
+	},
+}

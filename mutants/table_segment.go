@@ -1,0 +1,58 @@
+package main
+
+// The log of a bookie.
+var segmentMutants = []mutant{
+	{
+		name: "sync skipped", breaks: "the log answers before anything is on the disk", by: "segment-tail", says: "was acknowledged|lost|ledger \\d+:",
+		edits: []edit{{"storage/segment/writer.go",
+			"	if err := w.seg.file.Sync(); err != nil {\n		return w.log.fail(\"sync\", w.seg.segment, w.pos, err)\n	}\n",
+			""}},
+	},
+	{
+		name: "failed sync retried", breaks: "after a sync that failed the next one counts, although the kernel dropped the pages", by: "segment-stories", says: "TestFailedSyncIsSticky",
+		edits: []edit{{"storage/segment/writer.go",
+			"	if err := w.seg.file.Sync(); err != nil {\n		return w.log.fail(",
+			"	err := w.seg.file.Sync()\n	if err != nil {\n		err = w.seg.file.Sync()\n	}\n	if err != nil {\n		return w.log.fail("}},
+	},
+	{
+		name: "segment name not durable", breaks: "a segment is written to before the directory that names it is synced", by: "segment-power", says: "was acknowledged|STB-SEGMENT-0006",
+		edits: []edit{{"storage/segment/registry.go", "		err = l.fs.SyncDir(l.dir)\n", "		err = nil\n"}},
+	},
+	{
+		name: "table flush skipped", breaks: "a segment counts as sealed before the ledger table that covers its fences and keys is durable, and is recycled", by: "segment-power", says: "ledger",
+		edits: []edit{{"storage/segment/seal.go", "		if err := l.table.flush(); err != nil {\n			return err\n		}\n", ""}},
+	},
+	{
+		name: "segment recycled early", breaks: "a segment is freed although a little in it is alive", by: "segment-power", says: "was acknowledged|STB-SEGMENT-0006",
+		edits: []edit{{"storage/segment/free.go", "		if s.live > 0 {", "		if s.live > s.total/20 {"}},
+	},
+	{
+		name: "survivor dropped", breaks: "the last entry of a batch that is rescued from a dying segment is not copied", by: "segment-power", says: "was acknowledged|last entry",
+		edits: []edit{{"storage/segment/survivors.go",
+			"	for i, e := range c.entries {\n		records[i]",
+			"	if n := len(list) - 1; n > 0 {\n		records, list = records[:n], list[:n]\n	}\n	for i, e := range c.entries[:len(list)] {\n		records[i]"}},
+	},
+	{
+		name: "deleted ledger comes back", breaks: "a copy that was on its way when its ledger was deleted counts", by: "segment-power", says: "came back after its delete|is listed",
+		edits: []edit{
+			{"storage/segment/completer.go", "		if l.survivor(r) && c.offs[i] != 0 && l.deletedBefore(r.Ledger, c.seg) {", "		if false && l.survivor(r) && l.deletedBefore(r.Ledger, c.seg) {"},
+			{"storage/segment/evidence.go", "	if h.flags&recordSurvivor != 0 && !sc.alive(h.ledger) {", "	if false && !sc.alive(h.ledger) {"},
+		},
+	},
+	{
+		name: "torn tail taken for damage", breaks: "what a power cut left half written counts as corruption of what was durable", by: "segment-tail", says: "STB-SEGMENT",
+		edits: []edit{{"storage/segment/evidence.go", "			if g.synced > at {", "			if g.synced >= 0 {"}},
+	},
+	{
+		name: "damage taken for a torn tail", breaks: "what lies behind a damaged byte is thrown away in silence", by: "segment-stories", says: "TestDamage",
+		edits: []edit{{"storage/segment/evidence.go", "			if g.synced > at {", "			if g.synced > at && at < 0 {"}},
+	},
+	{
+		name: "group not linked", breaks: "the start takes an old group that was overwritten in part for the continuation of a new one", by: "segment-tail", says: "garbage|acknowledged|STB-SEGMENT|last entry|by nobody|is listed",
+		edits: []edit{{"storage/segment/scan.go", "g.number == k.number+1 && g.previous == k.sum", "g.number == k.number+1"}},
+	},
+	{
+		name: "start serves what is not durable", breaks: "what a restart finds in the page cache is served without being written again", by: "segment-stories", says: "TestWhatAStartShowsIsDurable",
+		edits: []edit{{"storage/segment/resume.go", "		if _, err := a.file.WriteAt(b, at); err != nil {\n			return err\n		}\n", ""}},
+	},
+}
