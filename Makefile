@@ -50,6 +50,9 @@ mutants: ## plant one mistake at a time: each must be found by a fault suite; th
 cluster: build ## one etcd, three bookies and a broker, each a process, from examples/cluster/strobe.yaml
 	go run ./examples/cluster -strobe $(BIN)
 
+crash: build ## 200 rounds of kill -9 of every kind of process under load, judged by the clients' receipts (CRASH='-rounds 20 -seed 1')
+	go run ./crash -strobe $(BIN) $(CRASH)
+
 dist: ## compile for linux and darwin, amd64 and arm64, into dist/
 	@for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
 	  echo "dist $$p"; \

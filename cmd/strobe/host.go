@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/strobemq/strobe/connectors/all"
@@ -14,10 +14,10 @@ import (
 // childNice is how nice the child process is to everybody else.
 const childNice = 5
 
-// runHost is the child process that holds guests and connectors.
-func runHost() int {
+// runHost is the child process that holds guests and connectors. args are the parent's log.level.
+func runHost(args []string) int {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM) // the parent decides when to stop, and drains first
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("process", "host")
+	log := newLog(strings.Join(args, "")).With("process", "host")
 	behindTheBroker(log)
 	servePprof(log, pprofHostAddress)
 	b := host.NewBuilder(all.Types)

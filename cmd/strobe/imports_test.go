@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"broker/topicname":                 {"storage/meta"}, // how a name is encoded in a key
 	"broker/subscription":              {"broker/wire", "broker/wire/pb", "storage/bk", "storage/managed"},
 	"broker/topic":                     {"broker/wire", "broker/wire/pb", "broker/subscription", "broker/topicname", "storage/bk", "storage/managed"},
-	"broker/server":                    {"broker/wire", "broker/wire/pb", "broker/topic", "broker/subscription", "broker/topicname", "storage/bk"},
+	"broker/server":                    {"broker/wire", "broker/wire/pb", "broker/topic", "broker/subscription", "broker/topicname", "storage/bk", "storage/frames"},
 	"broker/policy":                    {"broker/topicname", "storage/meta"},
 	"broker/placement":                 {"broker/topicname", "storage/meta"},
 	"broker/schema":                    {"broker/topicname", "storage/bk", "storage/meta"},
@@ -69,8 +69,8 @@ var mayImport = map[string][]string{
 // vendorSDKs may be linked only by the rooms that need them.
 var vendorSDKs = map[string][]string{
 	"github.com/tetratelabs/wazero":      {"runtime/wasm", "runtime/host", "cmd/strobe", "bench", "bench/"},
-	"github.com/jackc/":                  {"connectors/postgres", "connectors/all", "cmd/strobe", "examples/", "bench", "bench/"},
-	"github.com/apache/pulsar-client-go": {"examples/", "bench"},
+	"github.com/jackc/":                  {"connectors/postgres", "connectors/all", "cmd/strobe", "examples/", "bench", "bench/", "crash"},
+	"github.com/apache/pulsar-client-go": {"examples/", "bench", "crash"},
 	"go.etcd.io/":                        {"storage/meta/etcd", "cmd/strobe"},
 }
 

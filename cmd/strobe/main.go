@@ -22,7 +22,7 @@ var version = "0.1.0"
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "host" { // not for people, and as light as can be
-		os.Exit(runHost())
+		os.Exit(runHost(os.Args[2:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

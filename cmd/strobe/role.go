@@ -48,7 +48,7 @@ type role struct {
 
 // begin reads the configuration, makes the data directory and binds the addresses.
 func (f *roleFlags) begin() (*role, error) {
-	r := &role{began: time.Now(), log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	r := &role{began: time.Now()}
 	if f.metadata != "" {
 		f.set = append(f.set, "metadata.url="+f.metadata)
 	}
@@ -56,6 +56,7 @@ func (f *roleFlags) begin() (*role, error) {
 	if r.config, errs = config.Load(f.config, f.set); errs != nil {
 		return nil, errors.Join(errs...)
 	}
+	r.log = newLog(r.config.Log.Level)
 	servePprof(r.log, pprofAddress)
 	var err error
 	if r.data, err = filepath.Abs(f.data); err != nil {
@@ -72,6 +73,13 @@ func (f *roleFlags) begin() (*role, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// newLog is the log of a process; level is a value of log.level, or nothing.
+func newLog(level string) *slog.Logger {
+	var l slog.Level // info
+	_ = l.UnmarshalText([]byte(level))
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
 }
 
 // abandon closes the listeners of a role that could not start.

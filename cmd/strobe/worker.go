@@ -43,7 +43,7 @@ func (n *node) newWorker() (*workerRole, error) {
 	modules := filepath.Join(dir, "modules")
 	clean(n.o.log, filepath.Join(dir, judging), filepath.Join(modules, fetching))
 	w.launcher = host.NewLauncher(host.Options{
-		Command: []string{program, "host"}, Log: n.o.log, Secret: secrets.Resolve,
+		Command: []string{program, "host", n.o.config.Log.Level}, Log: n.o.log, Secret: secrets.Resolve,
 		Settings: host.Settings{Pulsar: n.pulsarURL, HTTP: n.httpURL, CacheDir: cache, LogDir: logs, LogBytes: c.LogSize,
 			MaxMessageSize: int(n.o.config.Broker.MaxMessageSize)},
 		LoadCheckpoint: func(ctx context.Context, k functions.Kind, f functions.FQName, i int) ([]byte, error) {

@@ -18,6 +18,7 @@ type Config struct {
 	Bookie   Bookie
 	HTTP     HTTP
 	Worker   Worker
+	Log      Log
 }
 
 // Metadata says where the metadata of a cluster is. Password and Key are references, env:NAME or file:/path.
@@ -82,6 +83,11 @@ type Worker struct {
 	MaxAttempts   int64
 	CacheDir      string
 	LogSize       int64
+}
+
+// Log configures the process's own log, on standard error.
+type Log struct {
+	Level string
 }
 
 // Key is one row of the table.

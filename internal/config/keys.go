@@ -1,7 +1,7 @@
 package config
 
 // sections are the headings of strobe.yaml.
-var sections = []string{"metadata", "broker", "bookie", "http", "worker"}
+var sections = []string{"metadata", "broker", "bookie", "http", "worker", "log"}
 
 // Keys is the table: every key once, bound to the field of c that it sets.
 func (c *Config) Keys() []Key {
@@ -60,5 +60,7 @@ func (c *Config) Keys() []Key {
 		number("worker.maxMessageRetries", &w.MaxAttempts, 5, 1, 1000, "attempts before a message is parked unless the function says otherwise"),
 		text("worker.cacheDirectory", &w.CacheDir, "", "where compiled modules are kept; empty: below the data directory"),
 		megabytes("worker.instanceLogSizeMB", &w.LogSize, 10, 1, "log file kept for each instance, twice"),
+
+		choice("log.level", &c.Log.Level, "info", []string{"debug", "info", "warn", "error"}, "least important lines that the process logs; debug also says when it enters and leaves the phases of its storage"),
 	}
 }

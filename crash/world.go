@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/strobemq/strobe/connectors/postgres/postgrestest"
+	"github.com/strobemq/strobe/internal/product"
+	"github.com/strobemq/strobe/storage/meta/etcd/etcdtest"
+)
+
+// world is everything that runs.
+type world struct {
+	o       options
+	ctx     context.Context
+	end     context.CancelFunc
+	began   time.Time
+	counts  *counts
+	verdict verdict
+	round   int
+
+	cluster  *product.Cluster
+	etcd     *etcdtest.Cluster
+	bookies  []*member
+	brokers  []*member
+	alone    *member
+	postgres *postgrestest.Server
+	clients  [2]pulsar.Client // of the cluster and of the standalone
+	closers  []func()
+
+	acks    [2]atomic.Int64 // receipts, of the cluster and of the standalone
+	streams []*stream       // of this generation
+	judging sync.WaitGroup  // of the one before
+	read    atomic.Int64    // messages that were read back
+	results results
+
+	mu   sync.Mutex
+	done []string // what was killed in this round
+}
+
+// results are sums for the table.
+type results struct {
+	mu                             sync.Mutex
+	written, consumed, redelivered int64
+	doubled                        int64 // where deduplication is off
+}
+
+const (
+	// sessionTime is how long a broker that is gone keeps its topics.
+	sessionTime = 2 * time.Second
+	bookieCount = 4
+)
+
+// small makes what takes long in production happen every second or so.
+var small = []string{
+	"log.level=debug", "bookie.segmentSizeMB=1", "bookie.diskReserveMB=16", "bookie.gcWaitTime=1000",
+	"broker.managedLedgerMaxEntriesPerLedger=300", "broker.managedLedgerCacheSizeMB=1", "broker.brokerDeduplicationEnabled=true",
+	"broker.brokerDeduplicationEntriesInterval=200", "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1",
+}
+
+// started is told of a process before its first start, and keeps its log.
+func (w *world) member(name string) (*member, error) {
+	dir := filepath.Join(w.o.dir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	w.closers = append(w.closers, func() { log.Close() })
+	return &member{name: name, watch: newWatch(log)}, nil
+}
+
+func (w *world) start() error {
+	members := map[string]*member{}
+	var failed error
+	c, err := product.StartCluster(w.ctx, product.ClusterOptions{
+		Binary: w.o.strobe, Dir: w.o.dir, Etcds: 3, Bookies: bookieCount, Brokers: 2, Progress: os.Stderr,
+		Set: append([]string{fmt.Sprintf("metadata.sessionTimeoutMillis=%d", sessionTime.Milliseconds())}, small...),
+		Each: func(name string, o *product.Options) {
+			m, err := w.member(name)
+			if err != nil {
+				failed = err
+				return
+			}
+			members[name], o.Log = m, m.watch
+		},
+		Started: func(name string, p *product.Process) {
+			members[name].p.Store(p)
+		},
+	})
+	w.closers = append(w.closers, c.Kill)
+	if err := errors.Join(err, failed); err != nil {
+		return err
+	}
+	w.cluster, w.etcd = c, c.Etcd
+	for i := range c.Bookies {
+		w.bookies = append(w.bookies, members[fmt.Sprintf("bookie-%d", i)])
+	}
+	for i := range c.Brokers {
+		w.brokers = append(w.brokers, members[fmt.Sprintf("broker-%d", i)])
+	}
+	if w.alone, err = w.member(standalone); err != nil {
+		return err
+	}
+	p, err := product.Start(w.ctx, product.Options{Binary: w.o.strobe, Dir: filepath.Join(w.o.dir, standalone), Set: small, Log: w.alone.watch})
+	if err != nil {
+		return err
+	}
+	w.alone.p.Store(p)
+	for i, url := range []string{c.URL(), p.Pulsar} {
+		client, log, err := newClient(url, w.o.dir, fmt.Sprintf("client-%d", i))
+		if err != nil {
+			return err
+		}
+		w.clients[i] = client
+		w.closers = append(w.closers, func() { client.Close(); log.Close() })
+	}
+	for _, p := range []*product.Process{c.Brokers[0], p} {
+		if err := w.namespaces(p); err != nil {
+			return err
+		}
+	}
+	w.say("three etcd members, %d bookies, two brokers and a standalone are ready", bookieCount)
+	return w.nextStreams(0)
+}
+
+// namespaces are one whose ledgers go as they are consumed, and one without deduplication.
+func (w *world) namespaces(p *product.Process) error {
+	for _, step := range []struct{ method, path, body string }{
+		{"PUT", "public/churn", ""},
+		{"POST", "public/churn/retention", `{"retentionTimeInMinutes":0,"retentionSizeInMB":0}`},
+		{"PUT", "public/plain", ""},
+		{"POST", "public/plain/deduplication", "false"},
+	} {
+		if _, err := p.Do(w.ctx, step.method, "/admin/v2/namespaces/"+step.path, step.body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shapes are the topics of a generation: of the cluster, and of the standalone.
+var shapes = [2][]shape{
+	{
+		{name: "batched", ns: "default", batched: true, once: true, keep: true, keyed: true, size: 200, rate: 400},
+		{name: "single", ns: "default", once: true, keep: true, size: 500, rate: 100},
+		{name: "plain", ns: "plain", batched: true, keep: true, keyed: true, size: 200, rate: 150},
+		{name: "churn", ns: "churn", once: true, size: 6 << 10, rate: 200},
+	},
+	{
+		{name: "batched", ns: "default", batched: true, once: true, keep: true, size: 200, rate: 200},
+		{name: "churn", ns: "churn", once: true, keyed: true, size: 6 << 10, rate: 150},
+	},
+}
+
+// nextStreams begins the topics of a generation.
+func (w *world) nextStreams(generation int) error {
+	w.streams = nil
+	var mu sync.Mutex
+	var all []error
+	var wg sync.WaitGroup
+	for form, list := range shapes {
+		for _, sh := range list {
+			s := &stream{shape: sh, v: &w.verdict, acks: &w.acks[form]}
+			s.topic = fmt.Sprintf("persistent://public/%s/%s-%d", s.ns, s.name, generation)
+			w.streams = append(w.streams, s)
+			wg.Go(func() {
+				if err := s.begin(w.ctx, w.clients[form]); err != nil {
+					mu.Lock()
+					all = append(all, err)
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	return errors.Join(all...)
+}
+
+// retire ends the writers of a generation, waits for its receipts and consumers, reads back what was kept, and deletes the topics. Kills go on
+// meanwhile.
+func (w *world) retire(list []*stream) {
+	for _, s := range list {
+		s.stop()
+	}
+	for i, s := range list {
+		form := 0
+		if i >= len(shapes[0]) {
+			form = 1
+		}
+		w.judging.Go(func() { w.judge(s, form) })
+	}
+}
+
+// judge compares what a stream's readers saw with its receipts.
+func (w *world) judge(s *stream, form int) {
+	if !w.waitFor(s.stopped, func() int64 { return -int64(s.unanswered()) }) {
+		w.verdict.wrongf("%s: %d messages have no receipt, and none comes", s.topic, s.unanswered())
+		return
+	}
+	if !w.waitFor(s.consumed, func() int64 { return s.came.Load() }) {
+		w.verdict.wrongf("%s: %d of %d messages came to the consumer, and no more come", s.topic, s.came.Load(), s.total.Load())
+		return
+	}
+	if w.ctx.Err() != nil {
+		return
+	}
+	for _, err := range s.notes.against(s.receipts) {
+		w.verdict.wrongf("%s, consumer: %v", s.topic, err)
+	}
+	w.results.mu.Lock()
+	w.results.written += s.total.Load()
+	w.results.consumed += int64(s.notes.came)
+	w.results.redelivered += int64(s.notes.again)
+	for _, list := range s.notes.doubled {
+		w.results.doubled += int64(len(list))
+	}
+	w.results.mu.Unlock()
+	if s.keep {
+		n, err := s.readBack(w.ctx, w.clients[form])
+		if err != nil && w.ctx.Err() == nil {
+			w.verdict.wrongf("%s, read back: %v", s.topic, err)
+		}
+		w.read.Add(int64(n))
+	}
+	err := again(w.ctx, func() error {
+		p := w.alone
+		if form == 0 {
+			p = w.brokers[rand.IntN(len(w.brokers))]
+		}
+		_, err := p.p.Load().Do(w.ctx, "DELETE", "/admin/v2/"+strings.Replace(s.topic, "://", "/", 1)+"?force=true", "")
+		if err != nil && strings.Contains(err.Error(), "HTTP 404") {
+			err = nil // an earlier try of ours
+		}
+		return err
+	})
+	if err != nil && w.ctx.Err() == nil {
+		w.verdict.wrongf("%s is not deleted: %v", s.topic, err)
+	}
+}
+
+// waitFor waits until done is closed, as long as progress goes on; false: it stands still.
+func (w *world) waitFor(done <-chan struct{}, progress func() int64) bool {
+	last, since := progress(), time.Now()
+	for {
+		select {
+		case <-done:
+			return true
+		case <-w.ctx.Done():
+			return true
+		case <-time.After(100 * time.Millisecond): // how often is looked
+		}
+		if now := progress(); now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > silence {
+			return false
+		}
+	}
+}
+
+func (w *world) say(format string, args ...any) {
+	fmt.Printf("%7.1f s  "+format+"\n", append([]any{time.Since(w.began).Seconds()}, args...)...)
+}
+
+// did notes what was killed.
+func (w *world) did(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done = append(w.done, fmt.Sprintf(format, args...))
+}
+
+// close ends everything that runs. Idempotent.
+func (w *world) close() {
+	w.end()
+	w.judging.Wait()
+	for _, f := range slices.Backward(w.closers) {
+		f()
+	}
+	w.closers = nil
+}
+
+var _ io.Writer = (*watch)(nil)
