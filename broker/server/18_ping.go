@@ -4,6 +4,6 @@ import "github.com/strobemq/strobe/broker/wire"
 
 // PING asks whether the broker lives. Answered with PONG.
 func handlePing(c *conn, _ wire.Type, _ []byte) error {
-	c.out.command(wire.AppendPong(nil))
+	c.command(wire.AppendPong(nil))
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,11 +18,17 @@ import (
 	"github.com/strobemq/strobe/storage/bk"
 )
 
-// idle is a connection whose goroutines do not run, with producer and consumer 1 on a loaded topic.
+// hole is a connection that takes everything.
+type hole struct{ net.Conn }
+
+func (hole) Write(b []byte) (int, error)      { return len(b), nil }
+func (hole) SetWriteDeadline(time.Time) error { return nil }
+
+// idle is a connection whose reader does not run and whose writer writes into a hole, with producer and consumer 1 on a loaded topic.
 func (b *broker) idle() (*conn, *producer, *consumer) {
 	near, far := net.Pipe()
 	b.t.Cleanup(func() { near.Close(); far.Close() })
-	c := newConn(b.server, far)
+	c := newConn(b.server, hole{far})
 	c.connected, c.version = true, wire.ProtocolVersion
 	tp := b.loaded(b.t, aTopic)
 	p := &producer{c: c, id: 1}
@@ -37,15 +45,17 @@ func (b *broker) idle() (*conn, *producer, *consumer) {
 	}
 	c.consumers[1] = u
 	u.answer(sc, &pb.Success{RequestId: proto.Uint64(1)})
-	b.t.Cleanup(func() { c.stop(); c.detach(); c.out.discard() })
+	var writer sync.WaitGroup
+	writer.Go(func() { _ = c.out.Write(c.nc, time.Hour, c.drained) })
+	b.t.Cleanup(func() { c.stop(); c.detach(); writer.Wait() })
 	return c, p, u
 }
 
-// emptyOutput throws away what waits to be written.
+// emptyOutput waits until all is written.
 func (c *conn) emptyOutput() {
-	c.out.mu.Lock()
-	c.out.dropLocked()
-	c.out.mu.Unlock()
+	for c.out.Unwritten() > 0 {
+		runtime.Gosched()
+	}
 }
 
 // A list of SENDs becomes publishes, and publishes become receipts, without an allocation; so does an entry that is delivered, and

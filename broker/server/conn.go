@@ -14,6 +14,7 @@ import (
 	"github.com/strobemq/strobe/broker/wire"
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/frames"
 )
 
 // conn is one connection: see the package's doc for its goroutines.
@@ -21,7 +22,7 @@ type conn struct {
 	s   *Server
 	nc  net.Conn
 	log *slog.Logger
-	out output
+	out *frames.Out
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
@@ -68,19 +69,35 @@ func newConn(s *Server, nc net.Conn) *conn {
 		slots: make(chan struct{}, s.o.MaxRequests),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	most := 4*s.o.MaxOutput + 4*(s.o.MaxMessageSize+wire.FramePadding)
-	c.out.init(s.o.MaxOutput, most, func() {
-		c.report(fault.ClientNotReading.New("%d bytes wait for it", most))
-		c.stop()
-	})
+	c.out = frames.NewOut(s.o.MaxOutput, c.mostOutput())
 	return c
+}
+
+// mostOutput is how many unwritten bytes a client may leave before it is taken for stuck.
+func (c *conn) mostOutput() int {
+	return 4*c.s.o.MaxOutput + 4*(c.s.o.MaxMessageSize+wire.FramePadding)
+}
+
+// written ends an append to the output. A client that is stuck is cut off; that does not block.
+func (c *conn) written() {
+	if c.out.Unlock() {
+		c.report(fault.ClientNotReading.New("%d bytes wait for it", c.mostOutput()))
+		c.stop()
+	}
+}
+
+// command sends one frame.
+func (c *conn) command(frame []byte) {
+	c.out.Lock()
+	c.out.Commit(append(c.out.Room(len(frame)), frame...))
+	c.written()
 }
 
 // run serves the connection until it ends, and returns when nothing of it is left but publishes on their way.
 func (c *conn) run() {
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		if err := c.out.write(c.nc, 2*c.s.o.KeepAlive, c.drained); err != nil {
+		if err := c.out.Write(c.nc, 2*c.s.o.KeepAlive, c.drained); err != nil {
 			c.debug(err)
 		}
 		c.stop() // the writer ends last in a drain, first in a failure; both end the reader
@@ -89,13 +106,12 @@ func (c *conn) run() {
 		c.report(err)
 	}
 	// What was being answered, such as the error that ended the connection, is still written.
-	c.out.finish()
+	c.out.Finish()
 	c.cancel()
 	c.detach()
 	c.requests.Wait() // what they still make is dropped by settle
 	writer.Wait()
 	c.stop()
-	c.out.discard() // what was queued after the writer ended
 }
 
 // report logs why a connection ended, unless it ended as connections do.
@@ -208,14 +224,14 @@ func (c *conn) ended() {
 	done := c.leaving && len(c.producers) == 0
 	c.mu.Unlock()
 	if done {
-		c.out.finish()
+		c.out.Finish()
 	}
 }
 
 // stop cuts the connection off. It does not block. Idempotent.
 func (c *conn) stop() {
 	c.cancel()
-	c.out.close()
+	c.out.Close()
 	_ = c.nc.Close()
 }
 

@@ -19,7 +19,7 @@ type consumer struct {
 	partition int32 // of its topic; -1: none
 	topic     *topic.Topic
 
-	mu       sync.Mutex // guards all below; taken under the subscription's lock, before output.mu
+	mu       sync.Mutex // guards all below; taken under the subscription's lock, before the output's
 	sc       *subscription.Consumer
 	answered bool // SUBSCRIBE was; before that, what the subscription says waits
 	gone     bool // detached: nothing is said about it any more
@@ -42,16 +42,9 @@ const messageMax = 128 // more than a MESSAGE command without its ack set
 
 // Deliver queues MESSAGE commands; small payloads are copied, large ones go out by reference.
 func (u *consumer) Deliver(_ *subscription.Consumer, ds []subscription.Delivery) {
-	o := &u.c.out
+	o := u.c.out
 	m := wire.Message{ConsumerID: u.id}
-	o.mu.Lock()
-	if o.closed {
-		o.mu.Unlock()
-		for i := range ds {
-			ds[i].Payload.Release()
-		}
-		return
-	}
+	o.Lock()
 	for i := range ds {
 		d := &ds[i]
 		payload := d.Payload
@@ -63,14 +56,15 @@ func (u *consumer) Deliver(_ *subscription.Consumer, ds []subscription.Delivery)
 		m.ID = wire.MessageID{Ledger: d.Position.Ledger, Entry: d.Position.Entry, Partition: u.partition, BatchIndex: -1}
 		m.Redelivery, m.AckSet = d.Redelivery, d.AckSet
 		m.Epoch, m.HasEpoch = d.Epoch, d.Epoch > 0
-		o.commitLocked(m.AppendFrame(o.roomLocked(messageMax+11*len(d.AckSet)), len(payload.B)))
-		o.payloadLocked(payload)
+		o.Commit(m.AppendFrame(o.Room(messageMax+11*len(d.AckSet)), len(payload.B)))
+		o.Payload(payload)
+		payload.Release()
 	}
-	o.unlock()
+	u.c.written()
 }
 
 // Congested reports whether so much output waits that dispatch must pause.
-func (u *consumer) Congested() bool { return u.c.out.full() }
+func (u *consumer) Congested() bool { return u.c.out.Full() }
 
 // ActiveChanged tells the client whether this consumer is the active one.
 func (u *consumer) ActiveChanged(_ *subscription.Consumer, active bool) {

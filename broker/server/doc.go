@@ -19,5 +19,5 @@
 //
 // # Lock order
 //
-// The locks of topics and subscriptions, then output.mu. conn.mu is held while nothing else is called.
+// The locks of topics and subscriptions, then the output's. conn.mu is held while nothing else is called.
 package server

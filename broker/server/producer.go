@@ -16,7 +16,7 @@ type producer struct {
 	c  *conn
 	id uint64
 
-	mu        sync.Mutex // guards all below; before output.mu
+	mu        sync.Mutex // guards all below; before the output's
 	tp        *topic.Producer
 	success   *pb.ProducerSuccess // what PRODUCER was answered
 	answered  bool                // and that it was
@@ -78,10 +78,9 @@ func (p *producer) refuse(e wire.SendError) bool {
 		return false
 	}
 	p.refused = append(p.refused, refusedSend{after: p.submitted, e: e})
-	o := &p.c.out
-	o.mu.Lock()
+	p.c.out.Lock()
 	p.answerRefusedLocked()
-	o.unlock()
+	p.c.written()
 	return true
 }
 
@@ -99,29 +98,27 @@ func (p *producer) answerRefusedLocked() {
 const receiptMax = 128 // more than any SEND_RECEIPT, and any other frame of a few numbers
 
 func (p *producer) writeErrorLocked(e *wire.SendError) {
-	if o := &p.c.out; !o.closed {
-		o.commitLocked(e.AppendFrame(o.roomLocked(receiptMax + len(e.Message))))
-	}
+	o := p.c.out
+	o.Commit(e.AppendFrame(o.Room(receiptMax + len(e.Message))))
 }
 
 // Receipts answers publishes that the topic has done with: one append to the output for the whole list.
 func (p *producer) Receipts(done []*topic.Publish) {
-	o := &p.c.out
+	o := p.c.out
 	bytes := int64(0)
 	again := false // a fresh lookup cures it
 	p.mu.Lock()
-	o.mu.Lock()
+	o.Lock()
 	for _, d := range done {
 		p.answerRefusedLocked()
 		p.completed++
 		bytes += int64(len(d.Data.B))
 		switch {
-		case o.closed:
 		case d.Err == nil:
 			r := wire.SendReceipt{ProducerID: p.id, SequenceID: d.SequenceID, Highest: d.Highest, Message: wire.MessageID{
 				Ledger: d.Position.Ledger, Entry: d.Position.Entry, Partition: -1, BatchIndex: -1,
 			}}
-			o.commitLocked(r.AppendFrame(o.roomLocked(receiptMax)))
+			o.Commit(r.AppendFrame(o.Room(receiptMax)))
 		default:
 			code, text := refusal(d.Err)
 			switch code {
@@ -136,7 +133,7 @@ func (p *producer) Receipts(done []*topic.Publish) {
 		}
 	}
 	p.answerRefusedLocked()
-	o.unlock()
+	p.c.written()
 	p.going = p.going || again
 	end := p.endLocked()
 	p.mu.Unlock()

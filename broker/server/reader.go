@@ -177,5 +177,5 @@ func (c *conn) wrongFrame(in *inbuf, data []byte, err error) error {
 }
 
 func (c *conn) ping() {
-	c.out.command(wire.AppendPing(nil))
+	c.command(wire.AppendPing(nil))
 }

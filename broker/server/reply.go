@@ -17,7 +17,7 @@ import (
 const noRequest = math.MaxUint64
 
 // reply queues a command.
-func (c *conn) reply(t wire.Type, m proto.Message) { c.out.command(wire.AppendCommand(nil, t, m)) }
+func (c *conn) reply(t wire.Type, m proto.Message) { c.command(wire.AppendCommand(nil, t, m)) }
 
 // fail answers a request with ERROR.
 func (c *conn) fail(request uint64, err error) {

@@ -134,12 +134,10 @@ func (s *Server) Stats() Stats {
 	s.mu.Unlock()
 	st := Stats{Connections: len(conns), PublishBytes: s.budget.used.Load(), PublishBudget: s.o.PublishBudget, OutputLimit: int64(s.o.MaxOutput)}
 	for _, c := range conns {
-		c.out.mu.Lock()
-		st.OutputBytes += int64(c.out.unwritten)
-		if c.out.congested {
+		st.OutputBytes += int64(c.out.Unwritten())
+		if c.out.Congested() {
 			st.Congested++
 		}
-		c.out.mu.Unlock()
 		c.mu.Lock()
 		st.ProducersBound += len(c.producers)
 		st.ConsumersBound += len(c.consumers)

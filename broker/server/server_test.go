@@ -35,7 +35,7 @@ func TestPublishAndConsume(t *testing.T) {
 	c := b.connect()
 	c.producer(1, aTopic)
 	c.subscribe(1, aTopic, "s", pb.Subscribe_EXCLUSIVE)
-	sizes := []int{0, 1, 100, 4000, 4096, 4097, copyBelow - 100, copyBelow, 20_000, 70_000, 300_000, 2_000_000}
+	sizes := []int{0, 1, 100, 4000, 4096, 4097, 8<<10 - 100, 8 << 10, 20_000, 70_000, 300_000, 2_000_000}
 	var out []byte
 	bodies := map[int][]byte{}
 	for i, n := range sizes {

@@ -57,8 +57,11 @@ func (o *Out) Room(n int) []byte {
 	return o.arena.Bytes()[o.to:o.to:len(o.arena.Bytes())]
 }
 
-// Commit takes what was appended to Room's answer.
+// Commit takes what was appended to Room's answer; it panics when that was more than there was room for.
 func (o *Out) Commit(b []byte) {
+	if len(b) > len(o.arena.Bytes())-o.to {
+		panic("frames: a frame is longer than it said")
+	}
 	o.to += len(b)
 	o.waiting += len(b)
 	o.unwritten += len(b)
@@ -116,6 +119,13 @@ func (o *Out) Unwritten() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.unwritten
+}
+
+// Congested reports whether somebody was told that it is full and waits for drained.
+func (o *Out) Congested() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.congested
 }
 
 // Write writes until Finish, Close or an error; timeout is how long one batch may take. drained is called, without the lock, when less than half
