@@ -28,6 +28,7 @@ type Consumer struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	got     Delivered
+	note    *[]time.Time // when each entry came; nil: nobody wants to know
 	err     error
 
 	done chan struct{}
@@ -43,6 +44,7 @@ func newConsumer(nc net.Conn, p delivery, start []byte, begun time.Time) *Consum
 func (c *Consumer) read(p delivery, start []byte) {
 	defer close(c.done)
 	err := frames(c.nc, start, func(b []byte) (int, error) {
+		now := time.Now()
 		used := 0
 		var more Delivered
 		for used < len(b) {
@@ -61,12 +63,14 @@ func (c *Consumer) read(p delivery, start []byte) {
 			}
 		}
 		if more.Entries > 0 {
-			now := time.Now()
 			c.mu.Lock()
 			c.got.Entries += more.Entries
 			c.got.Messages += more.Messages
 			c.got.Bytes += more.Bytes
-			c.got.Last = now
+			c.got.Last = time.Now()
+			for k := uint64(0); c.note != nil && k < more.Entries; k++ {
+				*c.note = append(*c.note, now)
+			}
 			c.changed.Broadcast()
 			c.mu.Unlock()
 		}
@@ -76,6 +80,13 @@ func (c *Consumer) read(p delivery, start []byte) {
 	c.err = firstError(err, errEnded)
 	c.changed.Broadcast()
 	c.mu.Unlock()
+}
+
+// notes has the arrival of each entry from now on noted in list, or no longer with nil.
+func (c *Consumer) notes(list *[]time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note = list
 }
 
 // Begun is when the server was first permitted to deliver.

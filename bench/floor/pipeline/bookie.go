@@ -7,49 +7,47 @@ import (
 	"github.com/strobemq/strobe/bench/load"
 )
 
-// bookie is the journal behind a TCP connection, and the broker's end of it.
-type bookie struct {
+// Bookie is a journal behind a TCP connection.
+type Bookie struct {
+	Addr string
+
+	journal  *journal
 	listener net.Listener
 	serving  sync.WaitGroup
-	client   *bookieClient
 }
 
-// bookieClient is the broker's end.
-type bookieClient struct {
-	out     outbox
-	reading sync.WaitGroup
-}
-
-func startBookie(j *journal, to acker) (*bookie, error) {
+// StartBookie starts one on a free port of 127.0.0.1. file, of the journal, is overwritten, and removed once it is open.
+func StartBookie(file string) (*Bookie, error) {
+	j, err := openJournal(file)
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
+		j.close()
 		return nil, err
 	}
-	b := &bookie{listener: l}
-	b.serving.Go(func() {
-		serve(l, func(nc net.Conn) {
-			answers := &bookieAnswers{out: outbox{nc: nc}}
-			one := make([]stored, 1)
-			read(nc, func(_ byte, id uint64, payload []byte) {
-				one[0] = stored{id, payload}
-				j.append(one, answers)
-			}, func() {})
-		})
-	})
-	nc, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		b.close()
-		return nil, err
-	}
-	b.client = &bookieClient{out: outbox{nc: nc}}
-	b.client.reading.Go(func() {
-		var ids []uint64
-		read(nc, func(_ byte, id uint64, _ []byte) { ids = append(ids, id) }, func() {
-			to.durable(ids)
-			ids = ids[:0]
-		})
-	})
+	b := &Bookie{Addr: l.Addr().String(), journal: j, listener: l}
+	b.serving.Go(func() { serve(l, b.take) })
 	return b, nil
+}
+
+// take stores what comes on one connection and answers with the ids of what is durable.
+func (b *Bookie) take(nc net.Conn) {
+	answers := &bookieAnswers{out: outbox{nc: nc}}
+	one := make([]stored, 1)
+	read(nc, func(_ byte, id uint64, payload []byte) {
+		one[0] = stored{id, payload}
+		b.journal.append(one, answers)
+	}, func() {})
+}
+
+// Close ends the connections and writes what is queued. Idempotent.
+func (b *Bookie) Close() error {
+	err := b.listener.Close()
+	b.serving.Wait()
+	b.journal.close()
+	return err
 }
 
 // bookieAnswers sends the ids of durable entries back.
@@ -61,24 +59,4 @@ func (a *bookieAnswers) durable(ids []uint64) {
 		a.out.add(load.AppendPipelineHeader(head[:0], load.PipelineAck, id, 0), nil)
 	}
 	a.out.flush()
-}
-
-func (c *bookieClient) store(entries []stored) {
-	var head [load.PipelineHeader]byte
-	for _, e := range entries {
-		c.out.add(load.AppendPipelineHeader(head[:0], load.PipelineEntry, e.id, len(e.payload)), e.payload)
-	}
-}
-
-func (c *bookieClient) flush() { c.out.flush() }
-
-// close ends the connection and the listener. Idempotent.
-func (b *bookie) close() error {
-	if b.client != nil {
-		b.client.out.nc.Close()
-		b.client.reading.Wait()
-	}
-	err := b.listener.Close()
-	b.serving.Wait()
-	return err
 }

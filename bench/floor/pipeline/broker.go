@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/strobemq/strobe/bench/load"
@@ -22,9 +23,12 @@ type broker struct {
 	entries    [ring]pending
 	next, head uint64
 	consumers  []*outbox
-	dirty      map[*outbox]bool // touched by durable only
-	storing    sync.Mutex       // keeps the journal in the order of ids
+	storing    sync.Mutex // keeps the journal in the order of ids
+	direct     delivery   // of the journal in this process
 }
+
+// delivery is where one goroutine that releases entries keeps the connections it has to flush.
+type delivery struct{ dirty []*outbox }
 
 type pending struct {
 	from    *outbox
@@ -33,30 +37,38 @@ type pending struct {
 }
 
 func newBroker() *broker {
-	b := &broker{dirty: map[*outbox]bool{}}
+	b := &broker{}
 	b.room.L = &b.mu
 	return b
 }
 
-// durable acknowledges and delivers, in order.
-func (b *broker) durable(ids []uint64) {
+// durable is told by a journal in this process, in order.
+func (b *broker) durable(ids []uint64) { b.release(ids[len(ids)-1]+1, &b.direct) }
+
+// release acknowledges and delivers, in order, every entry before end that is not released yet.
+func (b *broker) release(end uint64, d *delivery) {
 	var head [load.PipelineHeader]byte
+	d.dirty = d.dirty[:0]
 	b.mu.Lock()
 	consumers := b.consumers
-	for range ids {
+	if b.head >= end {
+		b.mu.Unlock()
+		return
+	}
+	for ; b.head < end; b.head++ {
 		e := &b.entries[b.head%ring]
 		e.from.add(load.AppendPipelineHeader(head[:0], load.PipelineAck, e.id, 0), nil)
-		b.dirty[e.from] = true
+		if !slices.Contains(d.dirty, e.from) {
+			d.dirty = append(d.dirty, e.from)
+		}
 		for _, c := range consumers {
 			c.add(load.AppendPipelineHeader(head[:0], load.PipelineEntry, e.id, len(e.payload)), e.payload)
 		}
-		b.head++
 	}
 	b.room.Broadcast()
 	b.mu.Unlock()
-	for o := range b.dirty {
+	for _, o := range d.dirty {
 		o.flush()
-		delete(b.dirty, o)
 	}
 	for _, c := range consumers {
 		c.flush()

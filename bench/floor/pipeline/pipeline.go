@@ -3,8 +3,9 @@
 // entries that wait, acknowledgements in order, a copy for the consumer. What it leaves out is what makes a product: metadata,
 // an index, recovery, flow control, positions, a protocol.
 //
-// The bookie lies behind a TCP connection of its own, as in a cluster, or with Direct in the broker's process, which is the floor
-// of one process that does everything.
+// The bookie lies behind a TCP connection of its own, or with Direct it is a call in the broker's process, which is the floor of one process
+// that does everything. Three bookies, each a process, of which two must have an entry, and a broker in a process of its own are the floor of a
+// cluster.
 package pipeline
 
 import (
@@ -18,14 +19,18 @@ import (
 type Options struct {
 	File   string // of the journal; overwritten, and removed once it is open
 	Direct bool   // entries go to the journal by a call, not over TCP
+
+	Bookies   []string // addresses of bookies elsewhere, instead of a journal in this process
+	AckQuorum int      // how many of them must have an entry
 }
 
 // Pipeline is a running one.
 type Pipeline struct {
 	Addr string
 
-	journal  *journal
-	bookie   *bookie // nil: direct
+	journal  *journal // nil: not direct
+	bookie   *Bookie  // nil: direct, or elsewhere
+	quorum   *quorum  // nil: direct
 	broker   *broker
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -33,21 +38,12 @@ type Pipeline struct {
 
 // Start starts a pipeline on a free port of 127.0.0.1.
 func Start(o Options) (*Pipeline, error) {
-	j, err := openJournal(o.File)
-	if err != nil {
+	p := &Pipeline{broker: newBroker()}
+	if err := p.open(o); err != nil {
+		p.Close()
 		return nil, err
 	}
-	p := &Pipeline{journal: j, broker: newBroker()}
-	if o.Direct {
-		p.broker.store = func(entries []stored) { j.append(entries, p.broker) }
-		p.broker.stored = func() {}
-	} else {
-		if p.bookie, err = startBookie(j, p.broker); err != nil {
-			j.close()
-			return nil, err
-		}
-		p.broker.store, p.broker.stored = p.bookie.client.store, p.bookie.client.flush
-	}
+	var err error
 	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		p.Close()
 		return nil, err
@@ -55,6 +51,29 @@ func Start(o Options) (*Pipeline, error) {
 	p.Addr = p.listener.Addr().String()
 	p.serving.Go(func() { serve(p.listener, p.broker.serve) })
 	return p, nil
+}
+
+// open gives the broker its store.
+func (p *Pipeline) open(o Options) (err error) {
+	if o.Direct {
+		if p.journal, err = openJournal(o.File); err != nil {
+			return err
+		}
+		p.broker.store = func(entries []stored) { p.journal.append(entries, p.broker) }
+		p.broker.stored = func() {}
+		return nil
+	}
+	if len(o.Bookies) == 0 {
+		if p.bookie, err = StartBookie(o.File); err != nil {
+			return err
+		}
+		o.Bookies, o.AckQuorum = []string{p.bookie.Addr}, 1
+	}
+	if p.quorum, err = dialBookies(o.Bookies, o.AckQuorum, p.broker); err != nil {
+		return err
+	}
+	p.broker.store, p.broker.stored = p.quorum.store, p.quorum.flush
+	return nil
 }
 
 // serve hands every connection to do and returns when the listener is closed and all have ended.
@@ -84,9 +103,14 @@ func (p *Pipeline) Close() error {
 		err = p.listener.Close()
 		p.serving.Wait()
 	}
-	if p.bookie != nil {
-		err = errors.Join(err, p.bookie.close())
+	if p.quorum != nil {
+		p.quorum.close()
 	}
-	p.journal.close()
+	if p.bookie != nil {
+		err = errors.Join(err, p.bookie.Close())
+	}
+	if p.journal != nil {
+		p.journal.close()
+	}
 	return err
 }

@@ -114,6 +114,13 @@ func (m *Member) Resume() { m.signal(syscall.SIGCONT) }
 // Start starts the member again after Kill or Stop. It does not wait until it serves: that may need other members (Cluster.Wait).
 func (m *Member) Start() error { return m.start() }
 
+// PID is the process's id; 0: it was never started.
+func (m *Member) PID() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pid
+}
+
 func (m *Member) running() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
