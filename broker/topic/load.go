@@ -48,6 +48,8 @@ func (r *Topics) load(ctx context.Context, n Name, create making) (*Topic, error
 		t.state, _ = t.state.next(loaded)
 		return t, nil
 	}
+	t.log.Debug("phase begins", "phase", "load") // a kill between this line and the other fell into the phase
+	defer t.log.Debug("phase ended", "phase", "load")
 	l, err := r.o.Managed.Open(ctx, n.ManagedName(), s.Managed, false)
 	made := false
 	if errors.Is(err, managed.ErrNotFound) && create != makeNot {

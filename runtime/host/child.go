@@ -112,9 +112,9 @@ func (c *childProcess) start(ctx context.Context, in startCall) error {
 	settings := c.settings
 	c.mu.Unlock()
 	k := in.Key
+	log := c.log.With("kind", k.Kind, "name", k.Name.String(), "instance", k.Index)
 	r, err := c.build(ctx, in.Instance, Environment{
-		Settings: settings, Checkpoints: remoteCheckpoints{c.peer, k}, Shared: remoteShared{c.peer, k}, Secret: c.secret,
-		Log: c.log.With("kind", k.Kind, "name", k.Name.String(), "instance", k.Index),
+		Settings: settings, Checkpoints: remoteCheckpoints{c.peer, k, log}, Shared: remoteShared{c.peer, k}, Secret: c.secret, Log: log,
 	})
 	if err != nil {
 		return err
@@ -177,6 +177,7 @@ func (c *childProcess) secret(ref string) (string, error) {
 type remoteCheckpoints struct {
 	peer *peer
 	key  key
+	log  *slog.Logger
 }
 
 func (r remoteCheckpoints) Load(ctx context.Context) ([]byte, error) {
@@ -186,6 +187,8 @@ func (r remoteCheckpoints) Load(ctx context.Context) ([]byte, error) {
 }
 
 func (r remoteCheckpoints) Save(ctx context.Context, value []byte) error {
+	r.log.Debug("phase begins", "phase", "position") // a kill between this line and the other fell into the phase; `make crash` counts them
+	defer r.log.Debug("phase ended", "phase", "position")
 	return r.peer.call(ctx, callSave, checkpointCall{Key: r.key, Value: value}, nil)
 }
 

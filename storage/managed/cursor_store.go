@@ -73,6 +73,7 @@ func (c *Cursor) Flush(ctx context.Context) error {
 	if p == nil || err != nil {
 		return err
 	}
+	defer c.l.phase("cursor", "cursor", c.name)()
 	if err := c.write(ctx, p); err != nil {
 		c.l.mu.Lock()
 		c.dirtyLocked() // the flusher tries again

@@ -11,6 +11,7 @@ import (
 // begin makes the next ledger current and sends it what waits. The list names the ledger before the first entry goes in, and says
 // how the previous one ended, everything in which is confirmed by now.
 func (l *Ledger) begin(ctx context.Context) {
+	defer l.phase("rollover")()
 	l.mu.Lock()
 	next, old := l.spare, l.w
 	l.spare, l.wantSpare = nil, false
@@ -79,6 +80,7 @@ func (l *Ledger) makeSpare(ctx context.Context) {
 
 // retire closes the current ledger without beginning another: nothing waits for one.
 func (l *Ledger) retire(ctx context.Context, w *writer) {
+	defer l.phase("rollover")()
 	l.stamp(w)
 	l.mu.Lock()
 	l.doomed = append(l.doomed, l.chain.dropEmpty()...)

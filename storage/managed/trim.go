@@ -42,6 +42,7 @@ func (l *Ledger) cut(ctx context.Context) error {
 	if !due {
 		return nil
 	}
+	defer l.phase("trim")()
 	return l.save(ctx, nil)
 }
 

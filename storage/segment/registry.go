@@ -108,6 +108,11 @@ func (l *Log) prepare() (*segment, error) {
 		l.reg.pool = l.reg.pool[:n-1]
 	}
 	l.reg.mu.Unlock()
+	step := "prepare"
+	if old != nil {
+		step = "recycle"
+	}
+	defer phase(l.o.Log, step)()
 	s, err := l.makeSegment(generation, old)
 	if err != nil {
 		if old != nil {

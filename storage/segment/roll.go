@@ -16,6 +16,7 @@ func (w *writer) roll() error {
 		}
 	}
 	if w.seg != nil {
+		l.rolls(w.seg)
 		w.seg.last = link{known: true, number: w.number, sum: w.previous}
 	}
 	a := &active{segment: s, index: newIndex()}

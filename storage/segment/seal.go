@@ -29,6 +29,7 @@ func (k *keeper) seal() error {
 
 func (k *keeper) sealOne(a *active) error {
 	l := k.log
+	defer phase(l.o.Log, "seal")()
 	var err error
 	if a.torn {
 		_, err = a.file.WriteAt(a.headers(), 0)
@@ -56,6 +57,7 @@ func (k *keeper) sealOne(a *active) error {
 		}
 	}
 	l.reg.seal(a)
+	l.rolled(a)
 	l.metrics.sealed.Add(1)
 	l.forgetDamage(a.generation, a.end.Load()) // of an earlier footer
 	if a.torn {

@@ -43,6 +43,7 @@ func (k *keeper) survivors() error {
 // copySurvivors appends the living entries of s again and takes its rows out of the table.
 func (k *keeper) copySurvivors(s *segment) error {
 	l := k.log
+	defer phase(l.o.Log, "survivors")()
 	sl, err := s.readSeal()
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ func (t *table) flush() error {
 }
 
 func (t *table) flushWith(db *pebble.DB) error {
+	defer phase(t.log, "table flush")()
 	if err := t.flushed(); err != nil {
 		return err
 	}
