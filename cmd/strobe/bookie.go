@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/bookie"
 	"github.com/strobemq/strobe/storage/bookie/server"
@@ -71,7 +72,7 @@ func startBookie(ctx context.Context, r *role, advertise string) (*bookieRole, e
 		return b, err
 	}
 	b.closers = append(b.closers, closer{"metadata", func(context.Context) error { return b.meta.Close() }})
-	if err := requireCluster(ctx, b.meta, r.config); err != nil {
+	if _, err := requireCluster(ctx, b.meta, r.config); err != nil {
 		return b, err
 	}
 	host := advertise
@@ -113,6 +114,10 @@ func (b *bookieRole) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := b.bookie.ReadOnly(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		if !b.bookie.Registered() {
+			http.Error(w, fault.BookieRegistration.New("brokers that do not know it yet cannot find it").Error(), http.StatusServiceUnavailable)
 			return
 		}
 		alive(w, nil)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/strobemq/strobe/broker/admin"
@@ -51,6 +53,15 @@ func (n *node) startBroker(ctx context.Context) error {
 		return err
 	}
 	n.onClose("policies", func(context.Context) error { return b.policies.Close() })
+	if n.o.bookies == 0 { // the metadata is not this process's own
+		known, err := b.policies.Clusters(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(known, c.ClusterName) {
+			return fault.ClusterName.New("broker.clusterName is %q, known there: %s", c.ClusterName, strings.Join(known, ", "))
+		}
+	}
 	if err := b.policies.Init(ctx, policy.Addresses{HTTP: n.httpURL, Broker: n.pulsarURL}); err != nil {
 		return err
 	}

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/strobemq/strobe/internal/config"
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/runtime/worker"
-	"github.com/strobemq/strobe/storage/bkwire"
+	"github.com/strobemq/strobe/storage/ledger"
 	"github.com/strobemq/strobe/storage/meta"
 	"github.com/strobemq/strobe/storage/meta/etcd"
 	"github.com/strobemq/strobe/storage/vfs"
@@ -33,13 +35,33 @@ func openCluster(ctx context.Context, c *config.Config, log *slog.Logger) (meta.
 	return etcd.Open(ctx, o)
 }
 
-// requireCluster makes sure that somebody founded a cluster there: a process that is pointed at the wrong store must not begin one.
-func requireCluster(ctx context.Context, m meta.Store, c *config.Config) error {
-	_, err := m.Get(ctx, bkwire.InstancePath)
+// requireCluster makes sure that somebody founded a cluster there, whose ledgers this version can find, and returns its instance id: a
+// process that is pointed at the wrong store must not begin one.
+func requireCluster(ctx context.Context, m meta.Store, c *config.Config) (instance string, err error) {
+	instance, err = ledger.Instance(ctx, m)
 	if errors.Is(err, meta.ErrNotFound) {
-		return fault.ClusterMissing.New("%s", c.Metadata.URL)
+		return "", fault.ClusterMissing.New("%s", c.Metadata.URL)
 	}
-	return err
+	return instance, err
+}
+
+// clusterFile says in a broker's directory which cluster it belongs to. A bookie's cookie says it for its volume.
+const clusterFile = "CLUSTER"
+
+// keepTo makes a directory that of a cluster, and refuses one that is another's.
+func keepTo(data, instance string) error {
+	path := filepath.Join(data, clusterFile)
+	text, err := vfs.ReadFile(vfs.OS, path)
+	switch was := strings.TrimSpace(string(text)); {
+	case errors.Is(err, fs.ErrNotExist), err == nil && was == "":
+		err = vfs.ReplaceFile(vfs.OS, path, []byte(instance+"\n"))
+	case err == nil && was != instance:
+		return fault.ClusterForeign.New("%s: cluster %.100q, and the metadata is that of %s", data, was, instance)
+	}
+	if err != nil {
+		return fault.ProcessDataDir.New("%w", err)
+	}
+	return nil
 }
 
 // lockData makes the data directory this process's own, until the lock is closed.

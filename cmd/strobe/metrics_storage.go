@@ -22,6 +22,7 @@ var bookieMetrics = []metric[bookie.Metrics]{
 	{"strobe_bookie_entry_bytes_total", "Bytes of entries made durable, headers included.", func(m *bookie.Metrics) float64 { return float64(m.EntryBytes) }},
 	{"strobe_bookie_adds_refused_total", "Adds that failed or were not taken: fence, key, no room, read-only.", func(m *bookie.Metrics) float64 { return float64(m.Refused) }},
 	{"strobe_bookie_ledgers_fenced_total", "Ledgers fenced.", func(m *bookie.Metrics) float64 { return float64(m.Fences) }},
+	{"strobe_bookie_registered", "1: the bookie is registered, so that brokers find it.", func(m *bookie.Metrics) float64 { return oneIf(m.Registered) }},
 	{"strobe_bookie_ledgers_collected_total", "Ledgers collected after they were deleted.", func(m *bookie.Metrics) float64 { return float64(m.Dropped) }},
 }
 

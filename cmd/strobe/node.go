@@ -175,7 +175,11 @@ func (n *node) findBookies(ctx context.Context) error {
 		return err
 	}
 	n.onClose("metadata", func(context.Context) error { return n.meta.Close() })
-	if err := requireCluster(ctx, n.meta, n.o.config); err != nil {
+	instance, err := requireCluster(ctx, n.meta, n.o.config)
+	if err == nil {
+		err = keepTo(n.o.data, instance)
+	}
+	if err != nil {
 		return err
 	}
 	n.dialer = remote.NewDialer(remote.Options{Log: n.o.log, MaxFrame: int(n.o.config.Broker.MaxMessageSize) + bkwire.FramePadding})

@@ -29,8 +29,8 @@ var (
 	BookieRegistered = &Fault{
 		Code:  "STB-BOOKIE-0005",
 		Title: "the bookie is registered already",
-		Cause: "Another process runs with the same bookie id: with this volume or a copy of it.",
-		Fix:   "Stop the other process. Never run a copy of a volume.",
+		Cause: "Another process runs with the same bookie id: with this volume or a copy of it. Two would answer for each other's entries.",
+		Fix:   "Stop the other process; its address is in the detail. Never run a copy of a volume: it lacks what the other one has taken since.",
 	}
 	BookieRegistration = &Fault{
 		Code:  "STB-BOOKIE-0006",
@@ -80,8 +80,33 @@ var (
 		Cause: "The value in the metadata store that says in which racks bookies stand is not the JSON that Pulsar writes there.",
 		Fix:   "Look at the key in the detail, and correct it with the tool that wrote it.",
 	}
+	BookieFormat = &Fault{
+		Code:  "STB-BOOKIE-0014",
+		Title: "the bookie's cookie is of a newer format",
+		Cause: "A newer version of Strobe wrote the cookie, on the volume or in the metadata store, in a form that this version does not know. Nothing was changed.",
+		Fix:   "Run the version that wrote it, or a newer one. Do not write over the VERSION file.",
+	}
+	BookieReplaced = &Fault{
+		Code:  "STB-BOOKIE-0015",
+		Title: "this new bookie stands where another one was lost",
+		Cause: "The volume was empty, so a bookie with a new id was born on it. Another bookie was last registered at the same address and is not registered now: its volume was emptied, replaced, or is started elsewhere. What lay on it does not come back by itself: those ledgers have a copy less.",
+		Fix:   "If its volume still exists, stop this bookie and start one with that directory: the old one is back, with its data. If it is lost, `strobe ledgers list --bookie ID` shows what it held, and `strobe bookies forget ID` takes it out of the metadata.",
+	}
+	BookieAlive = &Fault{
+		Code:  "STB-BOOKIE-0016",
+		Title: "the bookie is registered",
+		Cause: "A bookie that runs cannot be forgotten: it would serve entries that the cluster knows nothing of.",
+		Fix:   "Stop it first; its registration goes some seconds after it.",
+	}
+	BookieNamed = &Fault{
+		Code:  "STB-BOOKIE-0017",
+		Title: "ledgers lie on the bookie",
+		Cause: "The metadata of ledgers names the bookie. While it is only away, it can come back with its volume, and what it holds is needed most when other copies are lost too. A bookie that was forgotten is refused.",
+		Fix:   "Wait until those ledgers were consumed and deleted (`strobe ledgers list --bookie ID`). If the volume is lost for good: --force. The ledgers then go on naming it, and are read from their other copies.",
+	}
 )
 
 // bookieFaults is the bookie room's part of the table.
 var bookieFaults = []*Fault{BookieNoCluster, BookieForeign, BookieCookie, BookieVolume, BookieRegistered, BookieRegistration, BookieWrongRoot,
-	BookieFrame, BookieVersion3, BookieClientStuck, BookieConnections, BookieNotFound, BookieRacks}
+	BookieFrame, BookieVersion3, BookieClientStuck, BookieConnections, BookieNotFound, BookieRacks,
+	BookieFormat, BookieReplaced, BookieAlive, BookieNamed}

@@ -16,7 +16,22 @@ var (
 		Cause: "One broker of the cluster runs functions and sources. It has just gone, and another has not yet taken over.",
 		Fix:   "Try again in some seconds. If it stays so, look at the brokers' logs.",
 	}
+	ClusterLayout = &Fault{
+		Code: "STB-CLUSTER-0004", Title: "the metadata is laid out in a way that this version does not know",
+		Cause: "The value says where in the metadata store the ledgers are described. It names another layout than the hierarchical one of BookKeeper and Pulsar, or a newer version of it. With the wrong layout no ledger would be found, and bookies would take theirs for deleted; so nothing is started and nothing was changed.",
+		Fix:   "If a newer version wrote it, run that one. A cluster of BookKeeper with another ledger manager (flat, long hierarchical) cannot be served.",
+	}
+	ClusterForeign = &Fault{
+		Code: "STB-CLUSTER-0005", Title: "the data directory belongs to another cluster",
+		Cause: "This directory was used by a process of one cluster, and metadata.url leads to another. This happens when a configuration was copied, or when the metadata was deleted and founded again.",
+		Fix:   "Correct metadata.url. A broker's directory holds nothing that matters (compiled modules, logs of functions): to move it to the other cluster, give an empty --data.",
+	}
+	ClusterName = &Fault{
+		Code: "STB-CLUSTER-0006", Title: "no cluster of that name in the metadata store",
+		Cause: "broker.clusterName is not among the clusters that the metadata store knows: metadata.url leads to another cluster than meant, or the name is wrong. A broker that went on would add a cluster to somebody else's metadata.",
+		Fix:   "Correct metadata.url or broker.clusterName. To found a cluster of that name in an empty store, or to add it to this one: `strobe cluster init` with the same configuration.",
+	}
 )
 
 // clusterFaults is the part of the table about several processes.
-var clusterFaults = []*Fault{ClusterMetadata, ClusterMissing, ClusterNoWorker}
+var clusterFaults = []*Fault{ClusterMetadata, ClusterMissing, ClusterNoWorker, ClusterLayout, ClusterForeign, ClusterName}

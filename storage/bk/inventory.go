@@ -52,4 +52,5 @@ type LedgerInfo struct {
 	Marked  bool     // an under-replication mark waits for a repair
 	Missing []string // the bookies that the mark names; none: the ledger was made on too few
 	Damaged string   // why the metadata or the mark cannot be read
+	Newer   bool     // because a later version wrote it
 }

@@ -2,6 +2,8 @@ package bkwire
 
 import (
 	"bytes"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,6 +39,41 @@ func TestLedgerPaths(t *testing.T) {
 	if got := LongIDPath(1); got != "/ledgers/idgen-long/HOB-0000000001/ID-" {
 		t.Error(got)
 	}
+}
+
+func TestCheckLayout(t *testing.T) {
+	for _, good := range []string{Layout, Layout + "\n", "1\nhierarchical:1"} {
+		if err := CheckLayout([]byte(good)); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for bad, newer := range map[string]bool{
+		"":                  false,
+		"hello":             false,
+		"0\nhierarchical:1": false,
+		"3\norg.apache.bookkeeper.meta.HierarchicalLedgerManagerFactory:1": true,
+		"2\norg.apache.bookkeeper.meta.HierarchicalLedgerManagerFactory:2": true,
+		"2\norg.apache.bookkeeper.meta.HierarchicalLedgerManagerFactory":   false,
+		// Other places for the same ids.
+		"2\norg.apache.bookkeeper.meta.LongHierarchicalLedgerManagerFactory:1": false,
+		"2\norg.apache.bookkeeper.meta.FlatLedgerManagerFactory:1":             false,
+		"1\nflat:1":                        false,
+		"2\n" + strings.Repeat("x", 1<<20): false,
+	} {
+		if err := CheckLayout([]byte(bad)); err == nil || errors.Is(err, ErrNewer) != newer {
+			t.Errorf("%.80q: %v", bad, err)
+		}
+	}
+}
+
+func FuzzCheckLayout(f *testing.F) {
+	f.Add([]byte(Layout))
+	f.Add([]byte("1\nhierarchical:1"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if CheckLayout(data) == nil && len(data) > maxLayout {
+			t.Error("too long")
+		}
+	})
 }
 
 func TestLastLedgerBelow(t *testing.T) {

@@ -20,9 +20,6 @@ const (
 	LongIDsPath         = Root + "/idgen-long"
 )
 
-// Layout is the value under LayoutPath.
-const Layout = "2\norg.apache.bookkeeper.meta.HierarchicalLedgerManagerFactory:1"
-
 // MaxShortID is the first ledger id that is not short: it and all above have the long form of path.
 const MaxShortID = math.MaxInt32
 
@@ -78,6 +75,13 @@ func LongIDPath(high int64) string { return fmt.Sprintf("%s/HOB-%010d/ID-", Long
 
 // CookiePath is where the metadata keeps the cookie of a bookie.
 func CookiePath(bookie string) string { return CookiesPath + "/" + bookie }
+
+// BookiesPath is where Strobe keeps what it knows of bookies beyond Apache's nodes.
+const BookiesPath = "/strobe/bookies"
+
+// WatermarkPath says up to where the log of a bookie is durable; AddressPath where it was registered last, as host:port.
+func WatermarkPath(bookie string) string { return BookiesPath + "/" + bookie + "/watermark" }
+func AddressPath(bookie string) string   { return BookiesPath + "/" + bookie + "/address" }
 
 // UnderreplicationPath is the node that marks a ledger as under-replicated (interop §4.9).
 func UnderreplicationPath(ledger int64) string {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/strobemq/strobe/storage/bk"
 )
@@ -29,6 +30,7 @@ type Bookie struct {
 	gone   fencedAndGone
 	closed bool
 
+	registered  *atomic.Bool // and nobody else is, under this id
 	metrics     counters
 	wasReadOnly chan struct{} // told when an add met a read-only store
 	duty        []func()      // stops what join started, in reverse order
@@ -40,12 +42,16 @@ func New(id string, store Store, o Options) *Bookie {
 	return &Bookie{
 		id: id, store: store, log: o.Log.With("component", "bookie", "bookie", id), queue: o.QueueBytes,
 		states: map[int64]*ledgerState{}, conns: map[*Local]bool{}, gone: newFencedAndGone(),
-		wasReadOnly: make(chan struct{}, 1),
+		wasReadOnly: make(chan struct{}, 1), registered: &atomic.Bool{},
 	}
 }
 
 // ID is the bookie's id: what ledger metadata calls it.
 func (b *Bookie) ID() string { return b.id }
+
+// Registered is whether clients can find the bookie. It is not while it cannot reach the metadata, and they go on with the connections that
+// they have.
+func (b *Bookie) Registered() bool { return b.registered.Load() }
 
 // ReadOnly is nil, or the fault for which the bookie takes no entries now.
 func (b *Bookie) ReadOnly() error { return b.store.ReadOnly() }

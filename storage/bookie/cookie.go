@@ -26,6 +26,9 @@ func (b *Bookie) join(ctx context.Context, v identity, onVolume *bkwire.Cookie, 
 	if err := b.register(ctx, o.Meta, o.ServiceInfo); err != nil {
 		return err
 	}
+	if address, ok := o.ServiceInfo.RPCAddress(""); ok {
+		b.settle(ctx, o.Meta, address, onVolume == nil)
+	}
 	b.collect(o.Meta, cookie, o.GCInterval)
 	return nil
 }
@@ -83,7 +86,10 @@ func readCookie(ctx context.Context, store meta.Store, id string) (instance stri
 		return "", nil, fmt.Errorf("cookie of bookie %s: %w", id, err)
 	}
 	cookie, err := bkwire.DecodeCookie(v.Data)
-	if err != nil {
+	switch {
+	case errors.Is(err, bkwire.ErrNewer):
+		return "", nil, fault.BookieFormat.New("%s: %w", bkwire.CookiePath(id), err)
+	case err != nil:
 		return "", nil, fault.BookieCookie.New("%s: %w", bkwire.CookiePath(id), err)
 	}
 	return instance, &cookie, nil

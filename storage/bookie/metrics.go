@@ -21,13 +21,14 @@ type Metrics struct {
 	Refused     int64 // counter: adds not taken (fence, key, no room, read-only) or failed
 	Fences      int64 // counter: ledgers fenced
 	Dropped     int64 // counter: ledgers collected
+	Registered  bool  // clients can find the bookie
 }
 
 // Metrics takes a snapshot.
 func (b *Bookie) Metrics() Metrics {
 	m := Metrics{
 		QueueLimit: b.queue, Entries: b.metrics.entries.Load(), EntryBytes: b.metrics.bytes.Load(), Refused: b.metrics.refused.Load(),
-		Fences: b.metrics.fences.Load(), Dropped: b.metrics.dropped.Load(),
+		Fences: b.metrics.fences.Load(), Dropped: b.metrics.dropped.Load(), Registered: b.registered.Load(),
 	}
 	b.mu.Lock()
 	m.Ledgers, m.Connections = len(b.states), len(b.conns)

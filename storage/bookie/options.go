@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,13 +71,15 @@ func Open(ctx context.Context, dir string, o Options) (*Bookie, error) {
 	}
 	s := o.Segment
 	s.FS, s.Log = o.FS, o.Log.With("component", "segment", "bookie", id)
-	s.Watermark = watermark(ctx, o.Meta, id)
+	registered := &atomic.Bool{}
+	s.Watermark = watermark(ctx, o.Meta, id, registered)
 	store, err := segment.Open(filepath.Join(dir, volumeLog), s)
 	if err != nil {
 		return nil, err
 	}
-	// From here the directory is ours.
+	// From here the directory is ours, and the id is when it is registered.
 	b := New(id, store, o)
+	b.registered = registered
 	if err := b.join(ctx, v, cookie, o); err != nil {
 		b.Close()
 		return nil, err
@@ -109,7 +112,10 @@ func (v *volume) cookie() (*bkwire.Cookie, error) {
 		return nil, fault.BookieVolume.New("%s: %w", v.dir, err)
 	}
 	c, err := bkwire.DecodeCookie(text)
-	if err != nil {
+	switch {
+	case errors.Is(err, bkwire.ErrNewer):
+		return nil, fault.BookieFormat.New("%s: %w", filepath.Join(v.dir, volumeCookie), err)
+	case err != nil:
 		return nil, fault.BookieVolume.New("%s: %w", filepath.Join(v.dir, volumeCookie), err)
 	}
 	if !bkwire.ValidBookieID(c.BookieID) {
@@ -130,9 +136,10 @@ func (v *volume) stamp(c bkwire.Cookie) error {
 const watermarkTime = 10 * time.Second
 
 // watermark keeps up to where the log is durable in the metadata, that is, not on the log's own device, so that a bookie
-// which lost the end of its log knows (decisions: an absent entry is then no proof).
-func watermark(ctx context.Context, store meta.Store, id string) segment.Watermark {
-	key := "/strobe/bookies/" + id + "/watermark"
+// which lost the end of its log knows (decisions: an absent entry is then no proof). Nothing is saved before the bookie is registered: what
+// was started on a copy of the volume would put the bookie itself in limbo, although it is going to be refused.
+func watermark(ctx context.Context, store meta.Store, id string, registered *atomic.Bool) segment.Watermark {
+	key := bkwire.WatermarkPath(id)
 	return segment.Watermark{
 		Load: func() (generation uint64, synced int64, ok bool, err error) {
 			v, err := store.Get(ctx, key)
@@ -146,6 +153,9 @@ func watermark(ctx context.Context, store meta.Store, id string) segment.Waterma
 			return generation, synced, err == nil, err
 		},
 		Save: func(generation uint64, synced int64) error {
+			if !registered.Load() {
+				return segment.ErrNotNow
+			}
 			ctx, cancel := context.WithTimeout(context.Background(), watermarkTime)
 			defer cancel()
 			_, err := store.Put(ctx, key, fmt.Appendf(nil, "%d %d\n", generation, synced), meta.Any)

@@ -47,6 +47,7 @@ func (b *Bookie) register(ctx context.Context, store meta.Store, info bkwire.Ser
 	b.duty = append(b.duty, func() {
 		stop()
 		done.Wait()
+		b.registered.Store(false)
 		r.session.Close()
 	})
 	return nil
@@ -67,11 +68,16 @@ func (r *registration) enter(ctx context.Context) error {
 		return fault.BookieRegistration.New("%w", err)
 	}
 	readOnly := r.b.store.ReadOnly() != nil
+	waited := false
 	for deadline := time.Now().Add(vanishTime); ; {
 		_, err = session.PutEphemeral(ctx, r.path(readOnly), r.info)
 		retry := errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrUnknown)
 		if !retry || time.Now().After(deadline) {
 			break
+		}
+		if !waited && errors.Is(err, meta.ErrConflict) {
+			waited = true
+			r.b.log.Info("a former registration stands in the way; waiting for it to go", "path", r.path(readOnly), "for", vanishTime)
 		}
 		if pause(ctx, registerPause) != nil {
 			break
@@ -80,12 +86,28 @@ func (r *registration) enter(ctx context.Context) error {
 	if err != nil {
 		session.Close()
 		if errors.Is(err, meta.ErrConflict) {
-			return fault.BookieRegistered.New("%s", r.path(readOnly))
+			return fault.BookieRegistered.New("%s, at %s", r.path(readOnly), r.where(ctx, r.path(readOnly)))
 		}
 		return fault.BookieRegistration.New("%w", err)
 	}
 	r.session, r.readOnly = session, readOnly
+	r.b.registered.Store(true)
 	return nil
+}
+
+// where is the address that a registration names.
+func (r *registration) where(ctx context.Context, path string) string {
+	v, err := r.store.Get(ctx, path)
+	if err == nil {
+		var info bkwire.ServiceInfo
+		if info, err = bkwire.DecodeServiceInfo(v.Data); err == nil {
+			if address, ok := info.RPCAddress(r.b.id); ok {
+				return address
+			}
+			return "no address"
+		}
+	}
+	return "an unknown address (" + err.Error() + ")"
 }
 
 // keep registers again when the session is lost, and moves the registration when the store turns read-only or back.
@@ -100,8 +122,18 @@ func (r *registration) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.session.Lost():
+			r.b.registered.Store(false)
 			r.b.log.Warn("session lost; registering again")
-			for r.enter(ctx) != nil {
+			told := ""
+			for {
+				err := r.enter(ctx)
+				if err == nil {
+					break
+				}
+				if f, ok := fault.Of(err); ok && f.Code != told && ctx.Err() == nil { // once, however long it lasts
+					told = f.Code
+					r.b.log.Error("bookie is not registered", "error", err)
+				}
 				if pause(ctx, registerPause) != nil {
 					return
 				}

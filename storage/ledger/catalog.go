@@ -117,7 +117,7 @@ func (c *Catalog) Use(ctx context.Context) (map[string]bk.BookieUse, error) {
 }
 
 // Ledger describes a ledger. The error is a fault.LedgerNotFound when there is none of that id, a fault.LedgerMetadata when its metadata cannot
-// be read.
+// be read, a fault.LedgerFormat when a later version wrote it.
 func (c *Catalog) Ledger(ctx context.Context, id int64) (bk.LedgerInfo, error) {
 	if id < 0 {
 		return bk.LedgerInfo{}, fault.LedgerNotFound.New("%d", id)
@@ -128,6 +128,8 @@ func (c *Catalog) Ledger(ctx context.Context, id int64) (bk.LedgerInfo, error) {
 		return l, fault.LedgerNotFound.New("%d", id)
 	case err != nil:
 		return l, metaError(err)
+	case l.Newer:
+		return l, fault.LedgerFormat.New("ledger %d: %s", id, l.Damaged)
 	case l.Damaged != "":
 		return l, fault.LedgerMetadata.New("ledger %d: %s", id, l.Damaged)
 	}
@@ -193,7 +195,7 @@ func (c *Catalog) describe(ctx context.Context, id int64) (bk.LedgerInfo, error)
 	}
 	md, err := bkwire.DecodeMetadata(v.Data)
 	if err != nil {
-		l.Damaged = err.Error()
+		l.Damaged, l.Newer = err.Error(), errors.Is(err, bkwire.ErrNewer)
 		return l, nil
 	}
 	l.State, l.Quorum, l.Digest, l.Format = md.State.String(), md.Quorum, md.Digest, md.Version

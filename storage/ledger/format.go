@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/meta"
 )
@@ -16,12 +17,9 @@ import (
 // Only whoever may found a cluster calls it. A bookie does not: one that is pointed at an empty or foreign store by
 // mistake must find no instance id there, and stop.
 func Format(ctx context.Context, store meta.Store) (instance string, err error) {
-	v, err := store.Get(ctx, bkwire.InstancePath)
-	if err == nil {
-		return string(v.Data), nil
-	}
+	instance, err = Instance(ctx, store)
 	if !errors.Is(err, meta.ErrNotFound) {
-		return "", fmt.Errorf("instance id: %w", err)
+		return instance, err
 	}
 	changes := []meta.Change{
 		{Key: bkwire.LayoutPath, Data: []byte(bkwire.Layout), Expect: meta.Absent},
@@ -39,8 +37,29 @@ func Format(ctx context.Context, store meta.Store) (instance string, err error) 
 			}
 		}
 	}
-	if v, err = store.Get(ctx, bkwire.InstancePath); err != nil {
+	if instance, err = Instance(ctx, store); err != nil {
 		return "", fmt.Errorf("format metadata: %w", err)
+	}
+	return instance, nil
+}
+
+// Instance is the instance id of the cluster whose metadata store has. The error is meta.ErrNotFound when nobody founded one, and a fault when
+// its ledgers are laid out in a way that this version does not know. A store without a layout is Pulsar's: its driver for BookKeeper
+// writes none, and lays ledgers out as here.
+func Instance(ctx context.Context, store meta.Store) (string, error) {
+	v, err := store.Get(ctx, bkwire.InstancePath)
+	if err != nil {
+		return "", fmt.Errorf("instance id: %w", err)
+	}
+	layout, err := store.Get(ctx, bkwire.LayoutPath)
+	switch {
+	case errors.Is(err, meta.ErrNotFound):
+		return string(v.Data), nil
+	case err != nil:
+		return "", fmt.Errorf("layout: %w", err)
+	}
+	if err := bkwire.CheckLayout(layout.Data); err != nil {
+		return "", fault.ClusterLayout.New("%s: %w", bkwire.LayoutPath, err)
 	}
 	return string(v.Data), nil
 }

@@ -64,7 +64,7 @@ func (k *keeper) turn() {
 			return
 		default:
 		}
-		if err := s.do(); err != nil && !errors.Is(err, errAborted) {
+		if err := s.do(); err != nil && !errors.Is(err, errAborted) && !errors.Is(err, ErrNotNow) {
 			l.o.Log.Warn("log keeping", "step", s.name, "err", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 
@@ -28,8 +29,12 @@ type Watermark struct {
 	// Load returns what the last Save got; ok is false when there was none.
 	Load func() (generation uint64, synced int64, ok bool, err error)
 	// Save must not return before the mark is durable. It is called about once a second under load, by one goroutine, never on the way of an append.
+	// ErrNotNow: it was not saved, and nothing is wrong.
 	Save func(generation uint64, synced int64) error
 }
+
+// ErrNotNow is what Watermark.Save answers while whoever owns the log has no right to say how far it is.
+var ErrNotNow = errors.New("not now")
 
 const (
 	defaultSegment = 256 << 20
