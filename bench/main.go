@@ -26,25 +26,36 @@ import (
 
 // measurements are done in this order.
 var measurements = []measurement{
-	{"start", "start to the first acknowledged publish by a stock client", measureStart},
-	{"idle", "memory and processor time of a server that does nothing", measureIdle},
-	{"publish-latency", "publish latency at 50 K x 1 KiB a second", measurePublishLatency},
-	{"publish-max", "publish maximum in batches of 50 x 1 KiB; allocations", measurePublishMax(batched)},
-	{"publish-small", "publish maximum in batches of 1000 x 100 B; allocations", measurePublishMax(small)},
-	{"publish-single", "publish maximum without batches, 1 KiB; allocations", measurePublishMax(single)},
-	{"catch-up", "reading a backlog of 1 GiB", measureCatchUp},
-	{"wasm", "calls of a guest", measureWasm},
-	{"function", "an identity function between two topics", measureFunction},
-	{"neighbour", "publish latency beside functions that loop", measureNeighbour},
-	{"cdc-rate", "rows of a Postgres outbox a second", measureCDCRate},
-	{"cdc-latency", "from the insertion of a row to the consumer", measureCDCLatency},
-	{"write-amplification", "bytes written to the disk for a byte published", measureWriteAmplification},
+	{"start", "start to the first acknowledged publish by a stock client", alone, measureStart},
+	{"idle", "memory and processor time of a server that does nothing", alone, measureIdle},
+	{"publish-latency", "publish latency at 50 K x 1 KiB a second", alone, measurePublishLatency(alone)},
+	{"publish-max", "publish maximum in batches of 50 x 1 KiB; allocations", alone, measurePublishMax(alone, batched)},
+	{"publish-small", "publish maximum in batches of 1000 x 100 B; allocations", alone, measurePublishMax(alone, small)},
+	{"publish-single", "publish maximum without batches, 1 KiB; allocations", alone, measurePublishMax(alone, single)},
+	{"catch-up", "reading a backlog of 1 GiB", alone, measureCatchUp},
+	{"wasm", "calls of a guest", alone, measureWasm},
+	{"function", "an identity function between two topics", alone, measureFunction},
+	{"neighbour", "publish latency beside functions that loop", alone, measureNeighbour},
+	{"cdc-rate", "rows of a Postgres outbox a second", alone, measureCDCRate},
+	{"cdc-latency", "from the insertion of a row to the consumer", alone, measureCDCLatency},
+	{"write-amplification", "bytes written to the disk for a byte published", alone, measureWriteAmplification},
+	{"cluster-latency", "publish latency at 50 K x 1 KiB a second", five, measurePublishLatency(five)},
+	{"cluster-max", "publish maximum in batches of 50 x 1 KiB; allocations", five, measurePublishMax(five, batched)},
+	{"cluster-small", "publish maximum in batches of 1000 x 100 B; allocations", five, measurePublishMax(five, small)},
+	{"cluster-single", "publish maximum without batches, 1 KiB, beside NATS; allocations", five, measurePublishMax(five, single)},
 }
 
 type measurement struct {
 	name string
 	what string
+	form form
 	run  func(context.Context, *bench) error
+}
+
+// part is the rows about one form of the product.
+type part struct {
+	form form
+	rows []report.Row
 }
 
 // bench is one run.
@@ -55,7 +66,7 @@ type bench struct {
 	quick   bool
 	set     []string // configuration of the servers, key=value
 	gate    machine.Gate
-	rows    []report.Row
+	parts   []part
 	slices  int // measured
 	noisy   int // of those
 
@@ -110,12 +121,16 @@ func run(ctx context.Context, args []string) error {
 	defer os.RemoveAll(b.dir)
 	began := time.Now()
 	for _, m := range chosen {
-		at, from := time.Now(), len(b.rows)
+		at := time.Now()
+		if len(b.parts) == 0 || b.parts[len(b.parts)-1].form.title != m.form.title {
+			b.parts = append(b.parts, part{form: m.form})
+		}
+		from := len(b.rows())
 		fmt.Fprintf(os.Stderr, "%s: %s\n", m.name, m.what)
 		if err := m.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "%s(%s: %v)\n\n", report.Table(b.rows[from:]), m.name, time.Since(at).Round(time.Second))
+		fmt.Fprintf(os.Stderr, "%s(%s: %v)\n\n", report.Table(b.rows()[from:]), m.name, time.Since(at).Round(time.Second))
 	}
 	text := b.markdown(time.Since(began))
 	fmt.Print(text)
@@ -197,4 +212,10 @@ func (b *bench) start(ctx context.Context, name string) (*product.Process, error
 	return product.Start(ctx, product.Options{Binary: b.strobe, Dir: b.path(name), Set: b.set})
 }
 
-func (b *bench) add(r report.Row) { b.rows = append(b.rows, r) }
+// rows are those of the part that is measured.
+func (b *bench) rows() []report.Row { return b.parts[len(b.parts)-1].rows }
+
+func (b *bench) add(r report.Row) {
+	p := &b.parts[len(b.parts)-1]
+	p.rows = append(p.rows, r)
+}

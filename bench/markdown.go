@@ -21,8 +21,10 @@ func (b *bench) markdown(took time.Duration) string {
 	fmt.Fprintf(&out, "Of %d slices %d were noisy: others used more than %.0f %% of the machine, or the hypervisor took more than %.0f %%. ",
 		b.slices, b.noisy, machine.MaxForeign*100, machine.MaxSteal*100)
 	out.WriteString("Those were dropped, but where fewer than two were left all count and the line says *noisy*.\n\n")
-	out.WriteString("Standalone, one bookie in the process, every acknowledgement after its own fdatasync.\n\n")
-	out.WriteString(report.Table(b.rows))
+	out.WriteString("Every acknowledgement comes after an fdatasync of what it acknowledges.\n")
+	for _, p := range b.parts {
+		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n%s", p.form.title, p.form.about, report.Table(p.rows))
+	}
 	if len(b.profiles) > 0 {
 		out.WriteString("\n## Profiles\n\nOf what is below half of its goal: where the processor time of the process went.\n")
 		out.WriteString(b.profilesText())

@@ -22,6 +22,7 @@ import (
 // probes are the floors; each can run alone.
 var probes = map[string]func(context.Context, []string) error{
 	"pipeline": probePipeline,
+	"bookie":   probeBookie,
 	"pages":    probePages,
 	"guest":    probeGuest,
 	"wal":      probeWAL,
@@ -39,17 +40,27 @@ func probe(ctx context.Context, args []string) error {
 // of its own.
 func probePipeline(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("pipeline", flag.ContinueOnError)
-	direct := f.Bool("direct", false, "the journal in the broker's process, without a TCP connection between them")
+	var o pipeline.Options
+	f.BoolVar(&o.Direct, "direct", false, "the journal in the broker's process, without a TCP connection between them")
+	f.Func("bookies", "addresses of bookies that run already (bench probe bookie), with commas", func(s string) error {
+		o.Bookies = strings.Split(s, ",")
+		return nil
+	})
+	f.IntVar(&o.AckQuorum, "ack", 2, "with -bookies: how many of them must have an entry")
 	dir := f.String("dir", ".cache/bench", "directory of the journal")
 	serve := f.Bool("serve", false, "print the address and serve")
 	d := f.Duration("for", 3*time.Second, "how long each figure is measured")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if o.AckQuorum < 1 || len(o.Bookies) > 0 && o.AckQuorum > len(o.Bookies) {
+		return fmt.Errorf("an ack quorum of %d of %d bookies", o.AckQuorum, len(o.Bookies))
+	}
 	if err := os.MkdirAll(*dir, 0o755); err != nil {
 		return err
 	}
-	p, err := pipeline.Start(pipeline.Options{File: filepath.Join(*dir, "journal"), Direct: *direct})
+	o.File = filepath.Join(*dir, "journal")
+	p, err := pipeline.Start(o)
 	if err != nil {
 		return err
 	}
@@ -70,6 +81,26 @@ func probePipeline(ctx context.Context, args []string) error {
 		}
 	}
 	return nil
+}
+
+// probeBookie serves a bookie of F3 until its standard input ends.
+func probeBookie(_ context.Context, args []string) error {
+	f := flag.NewFlagSet("bookie", flag.ContinueOnError)
+	dir := f.String("dir", ".cache/bench", "directory of the journal")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
+		return err
+	}
+	b, err := pipeline.StartBookie(filepath.Join(*dir, "journal"))
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	fmt.Println(b.Addr)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // printEnds measures and prints one shape.

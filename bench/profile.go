@@ -30,6 +30,22 @@ func (b *bench) profileLow(ctx context.Context, row report.Row, addr string, sli
 	})
 }
 
+// profileServer is profileLow for the processes of a deployment: the only one, or the broker and one of the bookies.
+func (b *bench) profileServer(ctx context.Context, row report.Row, d *deployment, slice func(context.Context) (sample, error)) error {
+	for _, p := range []struct{ name, suffix string }{{"", ""}, {"broker-0", " (the broker)"}, {"bookie-0", " (a bookie)"}} {
+		profiles, ok := d.profiles[p.name]
+		if !ok {
+			continue
+		}
+		one := row
+		one.What += p.suffix
+		if err := b.profileLow(ctx, one, profiles.Server, slice); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b *bench) profile(ctx context.Context, what, addr string, work func(context.Context) error) error {
 	fmt.Fprintf(os.Stderr, "  profile of %s\n", what)
 	file := b.path("profile")

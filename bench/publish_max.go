@@ -3,22 +3,33 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
+	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/bench/nats"
 	"github.com/strobemq/strobe/bench/report"
-	"github.com/strobemq/strobe/internal/product"
 )
+
+// aheadOfNATS is how many times as fast as the peer single messages are to be published in five processes.
+const aheadOfNATS = 3
 
 // measurePublishMax publishes a shape as fast as it is acknowledged, with a consumer at the tail, and counts the product's
 // allocations meanwhile.
-func measurePublishMax(s shape) func(context.Context, *bench) error {
-	return func(ctx context.Context, b *bench) error { return b.publishMax(ctx, s) }
+func measurePublishMax(f form, s shape) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error { return b.publishMax(ctx, f, s) }
 }
 
-func (b *bench) publishMax(ctx context.Context, s shape) error {
-	ps, err := b.startPublishers(ctx, s)
+func (b *bench) publishMax(ctx context.Context, f form, s shape) error {
+	ps, err := b.startPublishers(ctx, f, s)
 	defer ps.close()
 	if err != nil {
 		return err
+	}
+	beside := f.bookies > 0 && s == single
+	if beside {
+		if err := b.startNATS(ctx, ps, s); err != nil {
+			return err
+		}
 	}
 	slice := func(ctx context.Context, e *ends) (sample, error) {
 		from, _ := e.producer.Counts()
@@ -28,7 +39,11 @@ func (b *bench) publishMax(ctx context.Context, s shape) error {
 				return nil, err
 			}
 		}
-		rate, err := e.producer.Closed(ctx, s.window, b.shorter(sliceTime))
+		window := s.window
+		if e.name == peerNATS {
+			window = natsWindow
+		}
+		rate, err := e.producer.Closed(ctx, window, b.shorter(sliceTime))
 		if err == nil {
 			err = e.delivered(ctx)
 		}
@@ -44,25 +59,44 @@ func (b *bench) publishMax(ctx context.Context, s shape) error {
 		return err
 	}
 	what := fmt.Sprintf("publish maximum, %s", s.Shape)
-	row := r.row(report.Row{What: what, Of: direct, Goal: report.AtLeast(0.7)}, strobe, direct, "rate")
+	row := r.row(report.Row{What: what, Of: f.floors[0], Goal: report.AtLeast(0.7)}, strobe, f.floors[0], "rate")
 	b.add(row)
-	for _, name := range b.beside()[1:] {
+	for _, name := range b.beside(f)[1:] {
 		b.add(r.row(report.Row{What: what, Of: name}, strobe, name, "rate"))
 	}
+	if beside {
+		b.add(r.row(report.Row{What: what, Of: peerNATS, Goal: report.AtLeast(aheadOfNATS)}, strobe, peerNATS, "rate"))
+	}
 	b.add(r.row(report.Row{What: fmt.Sprintf("allocations for an entry published and delivered, %s", s.Shape), Unit: report.Plain, Goal: report.AtMost(2)}, strobe, "", "allocations"))
-	return b.profileLow(ctx, row, ps.profiles.Server, ps.ours(slice))
+	return b.profileServer(ctx, row, ps.server, ps.ours(slice))
 }
 
-// allocations starts counting a server's allocations; the function it returns says how many there were since, without those of asking.
-func allocations(ctx context.Context, s *product.Process) (func() (float64, error), error) {
+// natsWindow is how many messages to NATS are unanswered at most; more do not make it faster.
+const natsWindow = 4096
+
+// startNATS adds the peer; it has no consumer.
+func (b *bench) startNATS(ctx context.Context, ps *publishers, s shape) error {
+	c, err := nats.Start(ctx, b.path("nats"), os.Stderr)
+	if err != nil {
+		return err
+	}
+	ps.closers = append(ps.closers, c.Close)
+	e := &ends{shape: s.Shape, pids: c.PIDs()}
+	e.producer, err = load.NewNATSProducer(ctx, c.Leader, s.Shape)
+	return ps.add(peerNATS, e, err)
+}
+
+// allocations starts counting those of all processes of the product; the function it returns says how many there were since, without those of
+// asking.
+func allocations(ctx context.Context, d *deployment) (func() (float64, error), error) {
 	const metric = "go_memstats_mallocs_total"
-	first, err := s.Metric(ctx, metric)
+	first, err := d.sum(ctx, metric)
 	if err != nil {
 		return nil, err
 	}
-	before, err := s.Metric(ctx, metric)
+	before, err := d.sum(ctx, metric)
 	return func() (float64, error) {
-		after, err := s.Metric(ctx, metric)
+		after, err := d.sum(ctx, metric)
 		return max(0, after-before-(before-first)), err
 	}, err
 }

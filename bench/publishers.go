@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/strobemq/strobe/bench/load"
@@ -10,10 +11,12 @@ import (
 
 // Names of contenders, as they stand in the table.
 const (
-	strobe = "strobe"
-	other  = "the other strobe"
-	tcp    = "F3"
-	direct = "F3 -direct"
+	strobe   = "strobe"
+	other    = "the other strobe"
+	tcp      = "F3"
+	direct   = "F3 -direct"
+	separate = "F3 in five processes"
+	peerNATS = "NATS R3, sync always"
 )
 
 // shape is one form of the publish measurements.
@@ -36,13 +39,17 @@ type ends struct {
 	name     string
 	shape    load.Shape
 	producer *load.Producer
-	consumer *load.Consumer
+	consumer *load.Consumer // nil: none
+	pids     []int          // of what is measured
 }
 
 // delivered waits until the consumer has everything that the producer sent, so that no slice leaves work to the next.
 func (e *ends) delivered(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	if e.consumer == nil {
+		return nil
+	}
 	sent, _ := e.producer.Counts()
 	_, err := e.consumer.Wait(ctx, sent*uint64(e.shape.Messages))
 	return err
@@ -77,80 +84,105 @@ func strobeEnds(ctx context.Context, server *product.Process, s shape) (e *ends,
 	return e, err
 }
 
-// publishers are the product and both forms of F3, each with its ends.
+// publishers are the product, forms of F3 and perhaps a peer, each with its ends.
 type publishers struct {
-	server   *product.Process
-	profiles product.Profiles
-	all      []*ends // the product's first
-	closers  []func()
+	server  *deployment
+	all     []*ends // the product's first
+	closers []func()
 }
 
 // permits is how far the broker may deliver ahead: more than can be on its way, so that nobody waits for the generator.
 func (s shape) permits() uint32 { return uint32(4 * s.window * s.Messages) }
 
-// floors are the forms of F3, that of the goal first; with another strobe, that is what counts and the second form stays away.
-func (b *bench) floors() []string {
+// floors are the forms of F3 beside a form of the product, that of the goal first; with another strobe, that is what counts and the second
+// stays away.
+func (b *bench) floors(f form) []string {
 	if b.against != "" {
-		return []string{direct}
+		return f.floors[:1]
 	}
-	return []string{direct, tcp}
+	return f.floors
 }
 
 // beside is what a row of the product stands beside.
-func (b *bench) beside() []string {
+func (b *bench) beside(f form) []string {
 	if b.against != "" {
-		return append(b.floors(), other)
+		return append(b.floors(f)[:1:1], other)
 	}
-	return b.floors()
+	return b.floors(f)
 }
 
 // startPublishers starts them all; close them in any case.
-func (b *bench) startPublishers(ctx context.Context, s shape) (*publishers, error) {
+func (b *bench) startPublishers(ctx context.Context, f form, s shape) (*publishers, error) {
 	p := &publishers{}
-	o, profiles, err := b.server("publish")
-	if err != nil {
-		return p, err
-	}
-	p.profiles = profiles
-	add := func(name string, e *ends, err error) error {
-		e.name = name
-		p.closers = append(p.closers, e.close)
-		p.all = append(p.all, e)
-		return err
-	}
-	server := func(name string, o product.Options) (*product.Process, error) {
-		server, err := product.Start(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		p.closers = append(p.closers, func() { server.Close() })
-		e, err := strobeEnds(ctx, server, s)
-		return server, add(name, e, err)
-	}
-	if p.server, err = server(strobe, o); err != nil {
+	var err error
+	if p.server, err = b.startStrobe(ctx, p, f, s, strobe, b.strobe); err != nil {
 		return p, err
 	}
 	if b.against != "" {
-		if _, err := server(other, product.Options{Binary: b.against, Dir: b.path("against"), Set: b.set}); err != nil {
+		if _, err := b.startStrobe(ctx, p, f, s, other, b.against); err != nil {
 			return p, err
 		}
 	}
-	for _, name := range b.floors() {
-		args := []string{"pipeline", "-serve", "-dir", b.path("pipeline")}
-		if name == direct {
-			args = append(args, "-direct")
+	for _, name := range b.floors(f) {
+		probes, err := b.startPipeline(ctx, name)
+		for _, f := range probes {
+			p.closers = append(p.closers, f.close)
 		}
-		f, err := startProbe(ctx, args...)
 		if err != nil {
 			return p, err
 		}
-		p.closers = append(p.closers, f.close)
-		e, err := pipelineEnds(ctx, f.said, s.Shape)
-		if err := add(name, e, err); err != nil {
+		e, err := pipelineEnds(ctx, probes[len(probes)-1].said, s.Shape)
+		for _, f := range probes {
+			e.pids = append(e.pids, f.cmd.Process.Pid)
+		}
+		if err := p.add(name, e, err); err != nil {
 			return p, err
 		}
 	}
 	return p, nil
+}
+
+func (p *publishers) add(name string, e *ends, err error) error {
+	e.name = name
+	p.closers = append(p.closers, e.close)
+	p.all = append(p.all, e)
+	return err
+}
+
+func (b *bench) startStrobe(ctx context.Context, p *publishers, f form, s shape, name, binary string) (*deployment, error) {
+	d, err := b.deploy(ctx, f, binary, "publish")
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, d.Close)
+	e, err := strobeEnds(ctx, d.Process, s)
+	e.pids = d.pids()
+	return d, p.add(name, e, err)
+}
+
+// startPipeline starts a form of F3; the last of its processes is the one that clients connect to.
+func (b *bench) startPipeline(ctx context.Context, name string) (list []*probeProcess, err error) {
+	args := []string{"pipeline", "-serve", "-dir", b.path("pipeline")}
+	switch name {
+	case direct:
+		args = append(args, "-direct")
+	case separate:
+		var bookies []string
+		for range five.bookies {
+			f, err := startProbe(ctx, "bookie", "-dir", b.path("pipeline"))
+			if err != nil {
+				return list, err
+			}
+			list = append(list, f)
+			bookies = append(bookies, f.said)
+		}
+		args = append(args, "-bookies", strings.Join(bookies, ","), "-ack", "2")
+	}
+	f, err := startProbe(ctx, args...)
+	if err == nil {
+		list = append(list, f)
+	}
+	return list, err
 }
 
 // ours is the product's slice.

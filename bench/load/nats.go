@@ -19,7 +19,11 @@ import (
 const (
 	natsInbox  = "_INBOX.bench."
 	natsDigits = 10
-	crlf       = "\r\n"
+
+	// natsPatience is how long a request may take: a cluster whose servers have not found each other yet answers none.
+	natsPatience = 2 * time.Second
+
+	crlf = "\r\n"
 )
 
 // natsConn is one connection, after CONNECT, with a subscription to the inbox.
@@ -45,7 +49,7 @@ func dialNATS(ctx context.Context, addr string) (*natsConn, error) {
 
 // ask sends a request to the JetStream interface and decodes the answer.
 func (c *natsConn) ask(subject, body string, answer any) error {
-	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.nc.SetDeadline(time.Now().Add(natsPatience)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(c.nc, "PUB %s %sask %d"+crlf+"%s"+crlf, subject, natsInbox, len(body), body); err != nil {
