@@ -15,6 +15,9 @@ type BookieInfo struct {
 	Address string // host:port where it serves ledgers; empty: in a broker's process, or not registered
 	State   BookieState
 	Rack    string // empty: none was given
+
+	LastAddress string // of one that is down: where it was registered last; empty: not known
+	Successor   string // of one that is down: the bookie that is registered there now; it was probably lost with its volume
 }
 
 // Rack is where an operator said that a bookie stands, in the form in which Pulsar stores it.
@@ -28,6 +31,13 @@ type BookieUse struct {
 	Ledgers int // with at least one segment on it
 	Open    int // of these, not closed and with the bookie in their last segment: its failure is theirs now
 	Marked  int // ledgers whose under-replication mark names the bookie
+}
+
+// BookieForgotten is what was known of a bookie that was taken out of the metadata.
+type BookieForgotten struct {
+	Ledgers  int // that name it
+	LastCopy int // of these, ledgers of which it may have had the last copy of something: so many of their bookies are not registered
+	Unread   int // ledgers whose metadata cannot be read, so that they may name it too
 }
 
 // LedgerSegment says on which bookies the entries from First on lie, up to the next segment.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
@@ -17,7 +18,7 @@ import (
 const racksPath = "/bookies"
 
 // Catalog answers operators what the metadata knows of bookies and ledgers. It asks no bookie and keeps nothing: every answer is
-// read anew, and one that covers all ledgers costs a read for each. Safe for concurrent use.
+// read anew, and one that covers all ledgers costs a read for each, some at a time. Safe for concurrent use.
 type Catalog struct{ meta meta.Store }
 
 // NewCatalog returns the catalog of a cluster's metadata.
@@ -65,8 +66,22 @@ func (c *Catalog) Bookies(ctx context.Context) ([]bk.BookieInfo, error) {
 			found[id] = b
 		}
 	}
+	at := map[string]string{} // who is registered where
+	for id, b := range found {
+		if b.Address != "" {
+			at[b.Address] = id
+		}
+	}
 	list := make([]bk.BookieInfo, 0, len(found))
-	for _, b := range found {
+	for id, b := range found {
+		if b.State == bk.BookieDown {
+			v, err := c.meta.Get(ctx, bkwire.AddressPath(id))
+			if err != nil && !errors.Is(err, meta.ErrNotFound) {
+				return nil, metaError(err)
+			}
+			b.LastAddress = strings.TrimSpace(string(v.Data))
+			b.Successor = at[b.LastAddress]
+		}
 		list = append(list, b)
 	}
 	slices.SortFunc(list, func(a, b bk.BookieInfo) int { return strings.Compare(a.ID, b.ID) })
@@ -153,28 +168,49 @@ func (c *Catalog) walk(ctx context.Context, dir string, first int64, each func(b
 	if dir == bkwire.Root { // 00 would stand before 000, but 01 behind it
 		slices.SortStableFunc(names, func(a, b string) int { return len(a) - len(b) })
 	}
+	var ids []int64
 	for _, name := range names {
 		path := dir + "/" + name
 		id, leaf := bkwire.ParseLedgerPath(path)
-		if !leaf {
-			last, ok := bkwire.LastLedgerBelow(path)
-			if !ok || last < first {
-				continue
-			}
-			if more, err := c.walk(ctx, path, first, each); err != nil || !more {
-				return false, err
+		if leaf {
+			if id >= first {
+				ids = append(ids, id)
 			}
 			continue
 		}
-		if id < first {
+		last, ok := bkwire.LastLedgerBelow(path)
+		if !ok || last < first {
 			continue
 		}
-		l, err := c.describe(ctx, id)
-		if errors.Is(err, meta.ErrNotFound) {
+		if more, err := c.walk(ctx, path, first, each); err != nil || !more {
+			return false, err
+		}
+	}
+	for some := range slices.Chunk(ids, readsAtOnce) {
+		if more, err := c.describeAll(ctx, some, each); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// readsAtOnce is how many ledgers' metadata are asked for together.
+const readsAtOnce = 32
+
+// describeAll reads some ledgers at once and calls each in their order.
+func (c *Catalog) describeAll(ctx context.Context, ids []int64, each func(bk.LedgerInfo) (bool, error)) (more bool, err error) {
+	ledgers, errs := make([]bk.LedgerInfo, len(ids)), make([]error, len(ids))
+	var reads sync.WaitGroup
+	for i, id := range ids {
+		reads.Go(func() { ledgers[i], errs[i] = c.describe(ctx, id) })
+	}
+	reads.Wait()
+	for i, l := range ledgers {
+		if errors.Is(errs[i], meta.ErrNotFound) {
 			continue // deleted since the list was made
 		}
-		if err != nil {
-			return false, metaError(err)
+		if errs[i] != nil {
+			return false, metaError(errs[i])
 		}
 		if more, err := each(l); err != nil || !more {
 			return false, err

@@ -3,7 +3,10 @@ package ledger_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -168,4 +171,67 @@ func TestOneLedger(t *testing.T) {
 			t.Error(id, err)
 		}
 	}
+}
+
+// TestLostBookieIsTold: who is down is shown with where it was, and with who is there now.
+func TestLostBookieIsTold(t *testing.T) {
+	c := newCatalogued(t)
+	for _, id := range []string{"down", "lost", "new"} {
+		c.put(bkwire.CookiePath(id), []byte("cookie"))
+	}
+	c.put(bkwire.AddressPath("down"), []byte("h1:3181\n"))
+	c.put(bkwire.AddressPath("lost"), []byte("h2:3181\n"))
+	c.put(bkwire.AddressPath("new"), []byte("h2:3181\n"))
+	info := bkwire.ServiceInfo{Endpoints: []bkwire.Endpoint{bkwire.RPCEndpoint("h2", 3181)}}
+	c.put(bkwire.AvailablePath+"/new", info.Append(nil))
+	got, err := c.Bookies(context.Background())
+	want := []bk.BookieInfo{
+		{ID: "down", State: bk.BookieDown, LastAddress: "h1:3181"},
+		{ID: "lost", State: bk.BookieDown, LastAddress: "h2:3181", Successor: "new"},
+		{ID: "new", State: bk.BookieWritable, Address: "h2:3181"},
+	}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v %s", err, d)
+	}
+}
+
+// countsReads knows how many reads are under way.
+type countsReads struct {
+	*memory.Store
+	now, most atomic.Int64
+}
+
+func (s *countsReads) Get(ctx context.Context, key string) (meta.Value, error) {
+	for n := s.now.Add(1); ; {
+		most := s.most.Load()
+		if n <= most || s.most.CompareAndSwap(most, n) {
+			break
+		}
+	}
+	defer s.now.Add(-1)
+	time.Sleep(time.Millisecond) // of the bubble
+	return s.Store.Get(ctx, key)
+}
+
+// TestLedgersAreReadTogether: some at a time, in order, and no more than are asked for but for the rest of a handful.
+func TestLedgersAreReadTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCatalogued(t)
+		for id := range int64(1000) {
+			c.ledger(id, bkwire.Open, on(0, "a", "b"))
+		}
+		s := &countsReads{Store: c.m}
+		c.Catalog = ledger.NewCatalog(s)
+		begin := time.Now()
+		if ids := c.ids(0, 2000); len(ids) != 1000 || !slices.IsSorted(ids) {
+			t.Errorf("%d ledgers, in order: %t", len(ids), slices.IsSorted(ids))
+		}
+		if most, took := s.most.Load(), time.Since(begin); most < 16 || most > 64 || took > 200*time.Millisecond {
+			t.Errorf("%d reads at once, %v for all", most, took)
+		}
+		begin = time.Now()
+		if ids := c.ids(10, 5); !slices.Equal(ids, []int64{10, 11, 12, 13, 14}) || time.Since(begin) > 5*time.Millisecond {
+			t.Errorf("%v in %v", ids, time.Since(begin))
+		}
+	})
 }
