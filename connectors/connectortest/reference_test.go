@@ -49,6 +49,7 @@ const (
 	movesOverHoles  mutant = "moves its position over what is not acknowledged"
 	numbersFromZero mutant = "numbers from zero after a restart"
 	dropsOnRefusal  mutant = "goes on after a refused position"
+	movesWhenIdle   mutant = "moves its position to the end when it is idle"
 	swapsRows       mutant = "swaps two rows"
 	losesLateAcks   mutant = "takes acknowledgements of the former connection for the new one"
 	readsForever    mutant = "does not end a read with its context"
@@ -120,6 +121,11 @@ func (s *tinySource) Read(ctx context.Context) (connectors.Batch, error) {
 		select {
 		case <-arrived:
 		case <-done:
+			if s.mutant == movesWhenIdle {
+				s.mu.Lock()
+				s.storeLocked(context.Background(), s.read)
+				s.mu.Unlock()
+			}
 			return connectors.Batch{}, ctx.Err()
 		case <-time.After(2 * time.Second):
 			return connectors.Batch{}, errors.New("waited long enough")
@@ -229,7 +235,7 @@ func TestReferenceSourcePasses(t *testing.T) { RunSource(t, tinySuite(correct)) 
 
 // A kit that finds nothing wrong with a wrong source is worth nothing.
 func TestEveryMutantIsFound(t *testing.T) {
-	for _, m := range []mutant{confirmsFirst, movesOnRead, movesOverHoles, numbersFromZero, dropsOnRefusal, swapsRows, losesLateAcks, readsForever} {
+	for _, m := range []mutant{confirmsFirst, movesOnRead, movesOverHoles, movesWhenIdle, numbersFromZero, dropsOnRefusal, swapsRows, losesLateAcks, readsForever} {
 		t.Run(string(m), func(t *testing.T) {
 			t.Parallel()
 			run := &sourceRun{suite: tinySuite(m), store: &Store{}, topics: newTopics()}

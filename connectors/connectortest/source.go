@@ -19,7 +19,9 @@ type SourceSuite struct {
 	Write func(ctx context.Context, rows []Row) error
 	// Disturb, when not nil, takes the external system away hard and brings it back.
 	Disturb func() error
-	Secret  func(ref string) (string, error)
+	// Elsewhere, when not nil, has something happen in the external system that is none of the source's business but moves its positions.
+	Elsewhere func(ctx context.Context) error
+	Secret    func(ref string) (string, error)
 	// Guarantee is what is asked of the source. At least once: rows may come again and need no numbers.
 	Guarantee connectors.Guarantee
 	// Patience is how long the kit waits for a row; 0: ten seconds.
@@ -59,6 +61,7 @@ var sourceFaults = []struct {
 	{name: "positions are refused", drive: (*sourceRun).refusePositions},
 	{name: "acknowledged late and out of order", drive: (*sourceRun).lateAcks},
 	{name: "never acknowledged", drive: (*sourceRun).neverAcked},
+	{name: "one topic takes nothing", drive: (*sourceRun).stuckTopic},
 	{name: "misused", drive: (*sourceRun).misuse},
 	{name: "external system dies", drive: (*sourceRun).disturb, disturbs: true},
 }

@@ -52,6 +52,12 @@ func TestSourceConforms(t *testing.T) {
 			server.Kill()
 			return server.Restart()
 		},
+		Elsewhere: func(context.Context) error {
+			d.connect() // the last connection may have died with the server
+			d.exec("create table if not exists elsewhere (n int)")
+			d.exec("insert into elsewhere select generate_series(1, 100)")
+			return nil
+		},
 		Secret:    d.secret,
 		Guarantee: connectors.EffectivelyOnce,
 	})
