@@ -58,15 +58,22 @@ func (g *ids) next(ctx context.Context, store meta.Store) (int64, error) {
 	}
 }
 
-// mode tells which kind of ids to take; at the first call it asks the store.
+// mode tells which kind of ids to take; at the first calls it asks the store, with no lock held: whoever takes ids meanwhile must not
+// wait for somebody else's answer longer than its own ctx says.
 func (g *ids) mode(ctx context.Context, store meta.Store) (high int64, isLong bool, err error) {
 	g.mu.Lock()
+	high, isLong, known := g.high, g.isLong, g.known
+	g.mu.Unlock()
+	if known {
+		return high, isLong, nil
+	}
+	_, err = store.Get(ctx, bkwire.LongIDsPath)
+	if err != nil && !errors.Is(err, meta.ErrNotFound) {
+		return 0, false, err
+	}
+	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.known {
-		_, err := store.Get(ctx, bkwire.LongIDsPath)
-		if err != nil && !errors.Is(err, meta.ErrNotFound) {
-			return 0, false, err
-		}
+	if !g.known { // else another call was first, and may have come further since
 		g.known, g.isLong, g.high = true, err == nil, 1
 	}
 	return g.high, g.isLong, nil
