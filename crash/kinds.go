@@ -41,11 +41,17 @@ type member struct {
 // readyTime is how long a process may take until it serves.
 const readyTime = 60 * time.Second
 
-// strike kills m, in the phase if that begins soon, and starts it again after down.
+// strike kills m, in the phase if that begins soon, and starts it again after down. Nobody else kills it meanwhile.
 func (w *world) strike(kind string, m *member, phase string, down time.Duration) error {
-	w.await(m.watch, phase)
 	m.knife.Lock()
 	defer m.knife.Unlock()
+	if phase == "load" || phase == "recovery" { // these begin when a process does
+		w.kill(kind, m)
+		if err := w.again(m); err != nil {
+			return err
+		}
+	}
+	w.await(m.watch, phase)
 	w.kill(kind, m)
 	sleep(w.ctx, down)
 	return w.again(m)

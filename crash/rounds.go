@@ -34,6 +34,7 @@ func (w *world) run() error {
 	w.round = w.o.rounds
 	w.retire(w.streams)
 	w.judging.Wait()
+	w.judgeRows()
 	return w.ctx.Err()
 }
 
@@ -55,6 +56,10 @@ func (w *world) turn(generation int) error {
 // oneRound lets everything run until the acknowledgements are there, and then kills a process of each kind, one after the other or several at once.
 func (w *world) oneRound() error {
 	began := time.Now()
+	var rows [4]int64
+	for i, f := range w.flows {
+		rows[i] = f.live.came.Load()
+	}
 	acks, err := w.progress()
 	if err != nil {
 		return err
@@ -85,7 +90,10 @@ func (w *world) oneRound() error {
 	w.mu.Lock()
 	text := strings.Join(w.done, ", ")
 	w.mu.Unlock()
-	w.say("round %d: %d acknowledgements, then killed %s; %.1f s", w.round, acks, text, time.Since(began).Seconds())
+	for i, f := range w.flows {
+		rows[i] = f.live.came.Load() - rows[i]
+	}
+	w.say("round %d: %d acknowledgements, rows %v, then killed %s; %.1f s", w.round, acks, rows, text, time.Since(began).Seconds())
 	return errors.Join(append(errs, w.ended())...)
 }
 
@@ -132,7 +140,7 @@ func (w *world) ended() error {
 // table is the result as it stands in the documentation.
 func (w *world) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d rounds in %.0f min: %d messages acknowledged, each consumed (%d deliveries came again), %d of them also read back from the start of their topic; none lost, none out of order, none twice where deduplication is on (%d where it is off). Seed %d.\n\n",
-		w.o.rounds, time.Since(w.began).Minutes(), w.acks[0].Load()+w.acks[1].Load(), w.results.redelivered, w.read.Load(), w.results.doubled, w.o.seed)
+	fmt.Fprintf(&b, "%d rounds in %.0f min: %d messages acknowledged, each consumed (%d deliveries came again), %d of them also read back from the start of their topic; none lost, none out of order, none twice where deduplication is on (%d where it is off). %d rows were committed into Postgres; each came once and in order through a source, and through a function behind it, in both forms. Seed %d.\n\n",
+		w.o.rounds, time.Since(w.began).Minutes(), w.acks[0].Load()+w.acks[1].Load(), w.results.redelivered, w.read.Load(), w.results.doubled, w.results.rows, w.o.seed)
 	return b.String() + w.counts.table()
 }

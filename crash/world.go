@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -42,8 +41,10 @@ type world struct {
 
 	acks    [2]atomic.Int64 // receipts, of the cluster and of the standalone
 	streams []*stream       // of this generation
-	judging sync.WaitGroup  // of the one before
-	read    atomic.Int64    // messages that were read back
+	rows    *rows
+	flows   []*flow        // of rows
+	judging sync.WaitGroup // of the one before
+	read    atomic.Int64   // messages that were read back
 	results results
 
 	mu   sync.Mutex
@@ -55,6 +56,7 @@ type results struct {
 	mu                             sync.Mutex
 	written, consumed, redelivered int64
 	doubled                        int64 // where deduplication is off
+	rows                           int   // committed
 }
 
 const (
@@ -67,7 +69,7 @@ const (
 var small = []string{
 	"log.level=debug", "bookie.segmentSizeMB=1", "bookie.diskReserveMB=16", "bookie.gcWaitTime=1000",
 	"broker.managedLedgerMaxEntriesPerLedger=300", "broker.managedLedgerCacheSizeMB=1", "broker.brokerDeduplicationEnabled=true",
-	"broker.brokerDeduplicationEntriesInterval=200", "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1",
+	"broker.brokerDeduplicationEntriesInterval=200", "worker.secretEnvironment=SHOP_PASSWORD", "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1",
 }
 
 // started is told of a process before its first start, and keeps its log.
@@ -85,6 +87,11 @@ func (w *world) member(name string) (*member, error) {
 }
 
 func (w *world) start() error {
+	var err error
+	if w.postgres, err = postgrestest.Start(postgrestest.Options{Dir: filepath.Join(w.o.dir, postgres), Progress: os.Stderr}); err != nil {
+		return err
+	}
+	w.closers = append(w.closers, func() { w.postgres.Close() })
 	members := map[string]*member{}
 	var failed error
 	c, err := product.StartCluster(w.ctx, product.ClusterOptions{
@@ -96,7 +103,7 @@ func (w *world) start() error {
 				failed = err
 				return
 			}
-			members[name], o.Log = m, m.watch
+			members[name], o.Log, o.Env = m, m.watch, w.secret()
 		},
 		Started: func(name string, p *product.Process) {
 			members[name].p.Store(p)
@@ -116,7 +123,7 @@ func (w *world) start() error {
 	if w.alone, err = w.member(standalone); err != nil {
 		return err
 	}
-	p, err := product.Start(w.ctx, product.Options{Binary: w.o.strobe, Dir: filepath.Join(w.o.dir, standalone), Set: small, Log: w.alone.watch})
+	p, err := product.Start(w.ctx, product.Options{Binary: w.o.strobe, Dir: filepath.Join(w.o.dir, standalone), Set: small, Env: w.secret(), Log: w.alone.watch})
 	if err != nil {
 		return err
 	}
@@ -135,6 +142,9 @@ func (w *world) start() error {
 		}
 	}
 	w.say("three etcd members, %d bookies, two brokers and a standalone are ready", bookieCount)
+	if err := w.startRows(); err != nil {
+		return err
+	}
 	return w.nextStreams(0)
 }
 
@@ -293,5 +303,3 @@ func (w *world) close() {
 	}
 	w.closers = nil
 }
-
-var _ io.Writer = (*watch)(nil)

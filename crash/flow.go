@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/pulsar-client-go/pulsar"
+)
+
+// pipeline is what is applied to both forms: rows come out of Postgres into a topic, and through a function into another.
+const pipeline = `apiVersion: strobe/v1
+kind: Function
+metadata: {name: enrich}
+spec:
+  wasm: ./enrich.wasm
+  inputs: [outbox.event.Order]
+  output: orders-enriched
+  guarantee: effectively-once
+  position: earliest
+  config: {currency: EUR}
+---
+apiVersion: strobe/v1
+kind: Source
+metadata: {name: shop-FORM}
+spec:
+  connector: postgres
+  config: {mode: outbox, host: 127.0.0.1, port: PORT, database: postgres, user: postgres, password: "env:SHOP_PASSWORD", table: public.outbox}
+`
+
+// secret is the environment by which processes know the password of Postgres.
+func (w *world) secret() []string { return []string{"SHOP_PASSWORD=" + w.postgres.Password} }
+
+// forms are the names of cluster and standalone.
+var forms = [2]string{"cluster", "alone"}
+
+// startRows builds the function, deploys it with the source, and begins to commit rows.
+func (w *world) startRows() error {
+	if err := w.postgres.Exec(w.ctx, outbox); err != nil {
+		return err
+	}
+	wasm := filepath.Join(w.o.dir, "enrich.wasm")
+	if text, err := exec.CommandContext(w.ctx, w.o.strobe, "functions", "build", "examples/outbox/enrich", "--out", wasm).CombinedOutput(); err != nil {
+		return fmt.Errorf("building the function: %w\n%s", err, text)
+	}
+	for form, m := range []*member{w.brokers[0], w.alone} {
+		file := filepath.Join(w.o.dir, "pipeline-"+forms[form]+".yaml")
+		text := strings.NewReplacer("FORM", forms[form], "PORT", fmt.Sprint(w.postgres.Port)).Replace(pipeline)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return err
+		}
+		err := again(w.ctx, func() error { // of two brokers none may run the worker yet
+			_, err := m.p.Load().Run(w.ctx, "apply", "-f", file)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, topic := range []string{"outbox.event.Order", "orders-enriched"} {
+			f := &flow{topic: "persistent://public/default/" + topic, form: form, client: w.clients[form], v: &w.verdict, enriched: topic == "orders-enriched"}
+			if err := f.begin(w.ctx); err != nil {
+				return err
+			}
+			w.flows = append(w.flows, f)
+		}
+	}
+	w.rows = startRows(w.ctx, w.postgres.DSN)
+	w.say("a function and a Postgres source run in both forms")
+	return nil
+}
+
+// flow is a topic through which rows come, consumed all the time and read back in the end.
+type flow struct {
+	topic    string
+	form     int
+	client   pulsar.Client
+	v        *verdict
+	enriched bool
+	live     tally
+	stop     context.CancelFunc
+	stopped  chan struct{}
+}
+
+// tally is what one reader of a flow saw.
+type tally struct {
+	last  position
+	seq   [customers]int
+	came  atomic.Int64
+	again int
+}
+
+func (f *flow) begin(ctx context.Context) error {
+	ctx, f.stop = context.WithCancel(ctx)
+	f.stopped = make(chan struct{})
+	f.live.last = nowhere
+	c, err := f.client.Subscribe(pulsar.ConsumerOptions{Topic: f.topic, SubscriptionName: "judge", ReceiverQueueSize: 500,
+		SubscriptionInitialPosition: pulsar.SubscriptionPositionEarliest, BackOffPolicyFunc: eager})
+	if err != nil {
+		return err
+	}
+	go func() {
+		defer close(f.stopped)
+		defer c.Close()
+		for ctx.Err() == nil {
+			m, err := c.Receive(ctx)
+			if err != nil {
+				continue
+			}
+			if err := f.take(&f.live, m); err != nil {
+				f.v.wrongf("%s of the %s, consumer: %v", f.topic, forms[f.form], err)
+			}
+			_ = c.Ack(m) // an acknowledgement that gets lost brings the message again
+		}
+	}()
+	return nil
+}
+
+// take judges one message: each customer's orders come once and in order.
+func (f *flow) take(t *tally, m pulsar.Message) error {
+	p := positionOf(m.ID())
+	if !p.after(t.last) {
+		t.again++
+		return nil
+	}
+	t.last = p
+	t.came.Add(1)
+	var got struct {
+		row
+		Tax, Total int64
+		Currency   string
+	}
+	if err := json.Unmarshal(m.Payload(), &got); err != nil {
+		return fmt.Errorf("%.100q at %v: %w", m.Payload(), p, err)
+	}
+	var customer int
+	if _, err := fmt.Sscanf(got.Customer, "customer-%d", &customer); err != nil || customer < 0 || customer >= customers {
+		return fmt.Errorf("%.100q at %v was never committed", m.Payload(), p)
+	}
+	want := newRow(customer, got.Seq)
+	tax := want.Net * 19 / 100
+	if got.row != want || m.Key() != want.Customer || f.enriched && (got.Tax != tax || got.Total != want.Net+tax || got.Currency != "EUR") {
+		return fmt.Errorf("%.100q at %v came out wrong, with key %s", m.Payload(), p, m.Key())
+	}
+	last := t.seq[customer]
+	t.seq[customer] = max(last, got.Seq)
+	if got.Seq != last+1 {
+		return fmt.Errorf("order %d of customer %d came at %v, after %d", got.Seq, customer, p, last)
+	}
+	return nil
+}
+
+// judgeRows ends the writer of rows and compares what came through with what is in the table, live and read back from the start.
+func (w *world) judgeRows() {
+	if w.ctx.Err() != nil || len(w.verdict.all()) > 0 {
+		return
+	}
+	last, count, err := w.rows.end(w.ctx)
+	if err != nil {
+		w.verdict.wrongf("the table of rows: %v", err)
+		return
+	}
+	for _, f := range w.flows {
+		came := make(chan struct{})
+		go func() { // ends with the run at the latest
+			defer close(came)
+			for f.live.came.Load() < int64(count) && w.ctx.Err() == nil {
+				sleep(w.ctx, 20*time.Millisecond)
+			}
+		}()
+		if !w.waitFor(came, f.live.came.Load) {
+			w.verdict.wrongf("%s of the %s: %d of %d committed rows came, and no more come", f.topic, forms[f.form], f.live.came.Load(), count)
+			return
+		}
+		f.stop()
+		<-f.stopped
+		back, err := f.readBack(w.ctx, count)
+		if err != nil && w.ctx.Err() == nil {
+			w.verdict.wrongf("%s of the %s, read back: %v", f.topic, forms[f.form], err)
+			return
+		}
+		for _, t := range []*tally{&f.live, back} {
+			if t.seq != last || t.came.Load() != int64(count) {
+				w.verdict.wrongf("%s of the %s: %d rows came, up to %v for each customer; %d are committed, up to %v", f.topic, forms[f.form], t.came.Load(), t.seq, count, last)
+			}
+		}
+	}
+	w.results.rows = count
+}
+
+// readBack reads the topic from its start to its end.
+func (f *flow) readBack(ctx context.Context, count int) (*tally, error) {
+	t := &tally{last: nowhere}
+	var r pulsar.Reader
+	err := again(ctx, func() (err error) {
+		r, err = f.client.CreateReader(pulsar.ReaderOptions{Topic: f.topic, StartMessageID: pulsar.EarliestMessageID(), ReceiverQueueSize: 500, BackoffPolicyFunc: eager})
+		return err
+	})
+	if err != nil {
+		return t, err
+	}
+	defer r.Close()
+	for int(t.came.Load()) < count || r.HasNext() {
+		one, cancel := context.WithTimeout(ctx, silence)
+		m, err := r.Next(one)
+		cancel()
+		if err == nil {
+			err = f.take(t, m)
+		}
+		if err != nil {
+			return t, fmt.Errorf("after %d of %d rows: %w", t.came.Load(), count, err)
+		}
+	}
+	return t, nil
+}
