@@ -47,6 +47,10 @@ var suites = map[string]*suite{
 		pkg: "storage/managed", run: "^TestModel$", args: []string{"-rapid.seed=7", "-rapid.checks=400", "-rapid.nofailfile"},
 		what: "random appends, acknowledgements, crashes, takeovers and lost answers against a model",
 	},
+	"topic-sim": {
+		pkg: "broker/topic", run: "^TestSimulation$", args: []string{"-sim.seeds=300"}, timeout: 2 * time.Minute,
+		what: "producers that send again, brokers that crash, unload, lose their session or sleep through a takeover, bookies that are slow or fail; in fake time",
+	},
 	"topic-unload": {
 		pkg: "broker/topic", run: "^TestHammer$",
 		what: "producers and consumers of all kinds while the topic is unloaded again and again",
