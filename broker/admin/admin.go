@@ -57,6 +57,9 @@ type API struct {
 
 // New makes the API.
 func New(o Options) *API {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	a := &API{o: o, mux: http.NewServeMux(), peers: http.Client{Timeout: peerTime}}
 	for _, r := range a.routes() {
 		a.mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) { a.serve(w, q, r) })
@@ -111,7 +114,7 @@ func status(err error) int {
 			fault.SubscriptionNotFound, fault.LedgerNotFound, fault.BookieNotFound, fault.SchemaUnavailable, fault.TopicEntry, fault.BundleUnknown},
 		http.StatusConflict: {fault.TenantExists, fault.NamespaceExists, fault.ClusterExists, fault.PartitionedExists, fault.TenantNotEmpty,
 			fault.NamespaceNotEmpty, fault.PartitionsNumber},
-		http.StatusPreconditionFailed: {fault.TopicInUse, fault.SubscriptionInUse, fault.TopicName, fault.NamespaceName, fault.PolicyValue, fault.BundlesValue},
+		http.StatusPreconditionFailed: {fault.TopicInUse, fault.SubscriptionInUse, fault.BookieAlive, fault.BookieNamed, fault.TopicName, fault.NamespaceName, fault.PolicyValue, fault.BundlesValue},
 		http.StatusMethodNotAllowed:   {fault.TopicNotPersistent},
 		http.StatusServiceUnavailable: {fault.BundleUnloading, fault.BundleElsewhere, fault.PlacementLost, fault.TopicGoing},
 		http.StatusBadRequest:         {fault.AdminBody, fault.AdminParameter, fault.AdminSystemSubscription},

@@ -15,6 +15,8 @@ type Storage interface {
 	// Use reads the metadata of all ledgers.
 	Use(ctx context.Context) (map[string]bk.BookieUse, error)
 	Ledger(ctx context.Context, id int64) (bk.LedgerInfo, error)
+	// Forget takes a bookie that is gone out of the metadata; see ledger.Catalog.
+	Forget(ctx context.Context, id string, force bool) (bk.BookieForgotten, error)
 	Ledgers(ctx context.Context, first int64, each func(bk.LedgerInfo) (more bool, err error)) error
 }
 
@@ -25,6 +27,9 @@ type bookieInfo struct {
 	State   string     `json:"state"`             // writable, read-only, down
 	Rack    string     `json:"rack,omitempty"`
 	Use     *bookieUse `json:"use,omitempty"` // with use=true, and for one bookie
+
+	LastAddress string `json:"lastAddress,omitempty"` // of one that is down: where it was
+	ReplacedBy  string `json:"replacedBy,omitempty"`  // of one that is down: the id of the bookie that is there now
 }
 
 // bookieUse is what lies on a bookie.
@@ -35,7 +40,7 @@ type bookieUse struct {
 }
 
 func toBookie(b bk.BookieInfo) bookieInfo {
-	return bookieInfo{ID: b.ID, Address: b.Address, State: string(b.State), Rack: b.Rack}
+	return bookieInfo{ID: b.ID, Address: b.Address, State: string(b.State), Rack: b.Rack, LastAddress: b.LastAddress, ReplacedBy: b.Successor}
 }
 
 // bookieIDs is Pulsar's list: all that have a cookie, whether they run or not.
@@ -120,6 +125,25 @@ func (a *API) bookie(q *request) error {
 	out := toBookie(b)
 	out.Use = toUse(use[b.ID])
 	return q.reply(out)
+}
+
+// forgetBookie takes a bookie that is gone out of the metadata; force=true although ledgers name it. The answer says how many do.
+func (a *API) forgetBookie(q *request) error {
+	b, err := a.findBookie(q.Context(), q.PathValue("bookie"))
+	if err != nil {
+		return err
+	}
+	f, err := a.o.Storage.Forget(q.Context(), b.ID, q.flag("force"))
+	if err != nil {
+		return err
+	}
+	a.o.Log.Info("bookie forgotten", "bookie", b.ID, "ledgers", f.Ledgers, "lastCopy", f.LastCopy, "force", q.flag("force"))
+	return q.reply(struct {
+		ID       string `json:"id"`
+		Ledgers  int    `json:"ledgers"`  // that go on naming it
+		LastCopy int    `json:"lastCopy"` // of these, ledgers of which it may have had the last copy
+		Unread   int    `json:"unread"`   // ledgers whose metadata cannot be read
+	}{b.ID, f.Ledgers, f.LastCopy, f.Unread})
 }
 
 // findBookie is the bookie of an id, or of an id's beginning if it is the only one.

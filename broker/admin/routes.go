@@ -62,6 +62,7 @@ func (a *API) routes() []route {
 		{"GET", "/admin/v2/bookies/racks-info/{bookie}", auth.ManageBroker, a.rack},
 		{"GET", "/strobe/v1/bookies", auth.ManageBroker, a.bookies},
 		{"GET", "/strobe/v1/bookies/{bookie}", auth.ManageBroker, a.bookie},
+		{"DELETE", "/strobe/v1/bookies/{bookie}", auth.ManageBroker, a.forgetBookie},
 		{"GET", "/strobe/v1/ledgers", auth.ManageBroker, a.ledgers},
 		{"GET", "/strobe/v1/ledgers/{ledger}", auth.ManageBroker, a.ledger},
 	}...)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/strobemq/strobe/internal/fault"
@@ -18,6 +19,16 @@ type fixedStorage struct {
 	ledgers []bk.LedgerInfo // by id
 	use     map[string]bk.BookieUse
 	racks   map[string]map[string]bk.Rack
+}
+
+func (s *fixedStorage) Forget(_ context.Context, id string, force bool) (bk.BookieForgotten, error) {
+	switch {
+	case id != "c":
+		return bk.BookieForgotten{}, fault.BookieAlive.New("%s", id)
+	case !force:
+		return bk.BookieForgotten{}, fault.BookieNamed.New("3 ledgers name %s", id)
+	}
+	return bk.BookieForgotten{Ledgers: 3, LastCopy: 1}, nil
 }
 
 func (s *fixedStorage) Bookies(context.Context) ([]bk.BookieInfo, error)     { return s.bookies, nil }
@@ -51,7 +62,7 @@ func storageAPI() *API {
 	q := bk.Quorum{Ensemble: 2, Write: 2, Ack: 1}
 	on := func(bookies ...string) []bk.LedgerSegment { return []bk.LedgerSegment{{First: 0, Bookies: bookies}} }
 	return New(Options{Storage: &fixedStorage{
-		bookies: []bk.BookieInfo{{ID: "aa:3181", Address: "10.0.0.1:3181", State: bk.BookieWritable, Rack: "/r1"}, {ID: "ab", State: bk.BookieReadOnly}, {ID: "c", State: bk.BookieDown}},
+		bookies: []bk.BookieInfo{{ID: "aa:3181", Address: "10.0.0.1:3181", State: bk.BookieWritable, Rack: "/r1"}, {ID: "ab", State: bk.BookieReadOnly}, {ID: "c", State: bk.BookieDown, LastAddress: "10.0.0.1:3181", Successor: "aa:3181"}},
 		use:     map[string]bk.BookieUse{"aa:3181": {Ledgers: 3, Open: 2, Marked: 1}},
 		racks:   map[string]map[string]bk.Rack{"default": {"aa:3181": {Rack: "/r1", Host: "h"}}},
 		ledgers: []bk.LedgerInfo{
@@ -80,9 +91,9 @@ func TestBookiesOverREST(t *testing.T) {
 		"/admin/v2/bookies/all":                `{"bookies":[{"bookieId":"aa:3181"},{"bookieId":"ab"},{"bookieId":"c"}]}`,
 		"/admin/v2/bookies/racks-info":         `{"default":{"aa:3181":{"rack":"/r1","hostname":"h"}}}`,
 		"/admin/v2/bookies/racks-info/aa:3181": `{"rack":"/r1","hostname":"h"}`,
-		"/strobe/v1/bookies":                   `[{"id":"aa:3181","address":"10.0.0.1:3181","state":"writable","rack":"/r1"},{"id":"ab","state":"read-only"},{"id":"c","state":"down"}]`,
+		"/strobe/v1/bookies":                   `[{"id":"aa:3181","address":"10.0.0.1:3181","state":"writable","rack":"/r1"},{"id":"ab","state":"read-only"},{"id":"c","state":"down","lastAddress":"10.0.0.1:3181","replacedBy":"aa:3181"}]`,
 		"/strobe/v1/bookies/aa":                `{"id":"aa:3181","address":"10.0.0.1:3181","state":"writable","rack":"/r1","use":{"ledgers":3,"openLedgers":2,"underReplicated":1}}`,
-		"/strobe/v1/bookies/c":                 `{"id":"c","state":"down","use":{"ledgers":0,"openLedgers":0,"underReplicated":0}}`,
+		"/strobe/v1/bookies/c":                 `{"id":"c","state":"down","use":{"ledgers":0,"openLedgers":0,"underReplicated":0},"lastAddress":"10.0.0.1:3181","replacedBy":"aa:3181"}`,
 	} {
 		var got json.RawMessage
 		if code := get(t, a, path, &got); code != http.StatusOK || string(got) != want+"\n" && string(got) != want {
@@ -129,6 +140,26 @@ func TestLedgersOverREST(t *testing.T) {
 	var l ledgerInfo
 	if get(t, a, "/strobe/v1/ledgers/1", &l); l.Topic != "persistent://acme/shop/a?b" || l.Subscription != "sub" || *l.Entries != 10 || *l.Bytes != 1000 || len(l.Segments) != 2 {
 		t.Errorf("%+v", l)
+	}
+}
+
+func TestForgetOverREST(t *testing.T) {
+	a := storageAPI()
+	for _, c := range []struct {
+		path string
+		code int
+		want string
+	}{
+		{"aa", http.StatusPreconditionFailed, fault.BookieAlive.Code},
+		{"c", http.StatusPreconditionFailed, fault.BookieNamed.Code},
+		{"c?force=true", http.StatusOK, `"ledgers":3,"lastCopy":1`},
+		{"nosuch?force=true", http.StatusNotFound, fault.BookieNotFound.Code},
+	} {
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, httptest.NewRequest("DELETE", "/strobe/v1/bookies/"+c.path, nil))
+		if w.Code != c.code || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s: %d %s", c.path, w.Code, w.Body)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ type nodeOptions struct {
 // opposite one.
 type node struct {
 	o                  nodeOptions
+	host               string // that others are told
 	pulsarURL, httpURL string
 	failed             chan error // a listener that broke
 
@@ -76,6 +77,7 @@ func startNode(ctx context.Context, o nodeOptions) (_ *node, err error) {
 	if host == "" {
 		host = advertisedHost(o.pulsar.Addr())
 	}
+	n.host = host
 	n.pulsarURL = "pulsar://" + net.JoinHostPort(host, port(o.pulsar))
 	n.httpURL = "http://" + net.JoinHostPort(host, port(o.web))
 	defer func() {

@@ -60,6 +60,7 @@ func (n *node) newWorker() (*workerRole, error) {
 		},
 	})
 	w.worker = worker.New(worker.Options{
+		ID:   "c-" + n.o.config.Broker.ClusterName + "-fw-" + n.host + "-" + port(n.o.web), // as Pulsar forms it
 		Meta: n.meta, Launcher: w.launcher, Artifacts: &artifacts{meta: n.meta, ledgers: n.ledgers, quorum: n.quorum(), dir: modules},
 		Connectors: all.Types, Secrets: secrets, MaxUpload: n.o.config.HTTP.MaxUpload, Log: n.o.log, Client: w.client,
 		Defaults:   worker.Defaults{MemoryBytes: c.GuestMemory, Deadline: c.GuestDeadline, MaxAttempts: int(c.MaxAttempts)},

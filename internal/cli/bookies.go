@@ -17,6 +17,9 @@ type bookie struct {
 	State   string     `json:"state"`
 	Rack    string     `json:"rack,omitempty"`
 	Use     *bookieUse `json:"use,omitempty"`
+
+	LastAddress string `json:"lastAddress,omitempty"`
+	ReplacedBy  string `json:"replacedBy,omitempty"`
 }
 
 type bookieUse struct {
@@ -30,7 +33,8 @@ func (a *app) bookiesCommand() *cobra.Command {
 		"Bookies hold the entries of ledgers; a topic is a chain of ledgers. What is shown comes from the cluster's metadata:\n"+
 			"  writable   registered, takes entries\n"+
 			"  read-only  registered, serves reads and takes no entries (often a full disk; its log says why)\n"+
-			"  down       it ran once and is not registered now: it does not run, or cannot reach the metadata")
+			"  down       it ran once and is not registered now: it does not run, or cannot reach the metadata\n"+
+			"  lost?      down, and another bookie is registered at its last address: its volume was probably emptied or replaced")
 	c.Aliases = nil // bookie is the command that runs one
 	list := &cobra.Command{Use: "list", Short: "List bookies with their address, state and rack", Args: args(0, ""),
 		Example: "  strobe bookies list\n  strobe bookies list -o json",
@@ -43,7 +47,7 @@ func (a *app) bookiesCommand() *cobra.Command {
 				w.empty = "no bookie was ever registered"
 				w.add("BOOKIE", "ADDRESS", "STATE", "RACK")
 				for _, b := range list {
-					w.add(b.ID, b.where(), b.State, orText(b.Rack, "-"))
+					w.add(b.ID, b.where(), b.stateText(), orText(b.Rack, "-"))
 				}
 			})
 		}}
@@ -62,14 +66,55 @@ func (a *app) bookiesCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, p []string) error { return a.bookiesStatus(c.Context(), p) }}
-	c.AddCommand(list, status)
+	force := false
+	forget := &cobra.Command{Use: "forget BOOKIE", Short: "Take a bookie that is gone for good out of the metadata", Args: args(1, "one bookie"),
+		Long: "Removes the cookie of a bookie that is down, and what else is known of it; what Apache's tools call cookie_delete. A bookie that was forgotten\n" +
+			"cannot start with its volume again. It is refused while the bookie is registered, and while ledgers name it: it may come back, and what it\n" +
+			"holds may be needed. --force is for a volume that is lost: the ledgers go on naming it, and are read from their other copies. Nothing is\n" +
+			"copied from one bookie to another: there is no decommissionbookie yet.",
+		Example:           "  strobe bookies forget 5c7f926d\n  strobe bookies forget 5c7f926d --force",
+		ValidArgsFunction: a.completeBookies,
+		RunE:              func(c *cobra.Command, p []string) error { return a.bookiesForget(c.Context(), p[0], force) }}
+	forget.Flags().BoolVar(&force, "force", false, "although ledgers name it: its volume is lost")
+	c.AddCommand(list, status, forget)
 	return c
+}
+
+func (a *app) bookiesForget(ctx context.Context, id string, force bool) error {
+	path := "/strobe/v1/bookies/" + url.PathEscape(id)
+	if force {
+		path += "?force=true"
+	}
+	var gone struct {
+		ID                        string
+		Ledgers, LastCopy, Unread int
+	}
+	if err := a.call(ctx, "DELETE", path, nil, &gone); err != nil {
+		return err
+	}
+	text := "bookie " + gone.ID + " is forgotten"
+	if gone.Ledgers > 0 {
+		text += fmt.Sprintf("; %d ledgers still name it and are read from their other copies", gone.Ledgers)
+	}
+	if gone.LastCopy > 0 {
+		text += fmt.Sprintf("; of %d of them it may have had the last copy", gone.LastCopy)
+	}
+	return a.done("%s", text)
+}
+
+func (b bookie) stateText() string {
+	if b.ReplacedBy != "" {
+		return "lost?"
+	}
+	return b.State
 }
 
 func (b bookie) where() string {
 	switch {
 	case b.Address != "":
 		return b.Address
+	case b.LastAddress != "":
+		return "was " + b.LastAddress
 	case b.State == "down":
 		return "-"
 	}
@@ -98,7 +143,7 @@ func (a *app) bookiesStatus(ctx context.Context, p []string) error {
 		w.empty = "no bookie was ever registered"
 		w.add("BOOKIE", "STATE", "LEDGERS", "OPEN", "UNDER-REPLICATED")
 		for _, b := range list {
-			w.add(b.ID, b.State, b.Use.Ledgers, b.Use.Open, b.Use.UnderReplicated)
+			w.add(b.ID, b.stateText(), b.Use.Ledgers, b.Use.Open, b.Use.UnderReplicated)
 		}
 	})
 }

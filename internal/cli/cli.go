@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -156,6 +158,9 @@ func PrintError(w io.Writer, err error, color bool) {
 	}
 	f, ok := fault.Of(err)
 	if !ok {
+		f, ok = faultNamedIn(err)
+	}
+	if !ok {
 		fmt.Fprintf(w, "%s%v\n", head, err)
 		if strings.HasPrefix(err.Error(), "unknown command") {
 			fmt.Fprintln(w, "  See `strobe --help`.")
@@ -174,6 +179,18 @@ func PrintError(w io.Writer, err error, color bool) {
 			fmt.Fprintf(w, "%s%s\n", mark, line)
 		}
 	}
+}
+
+var codePattern = regexp.MustCompile(`STB-[A-Z]+-\d{4}`)
+
+// faultNamedIn is the fault behind an error that came as text: of the codes in it the last known one, which lies deepest.
+func faultNamedIn(err error) (*fault.Error, bool) {
+	for _, code := range slices.Backward(codePattern.FindAllString(err.Error(), -1)) {
+		if f, ok := fault.Lookup(code); ok {
+			return f.New(""), true
+		}
+	}
+	return nil, false
 }
 
 // noArgs, oneArg and the like refuse with the command's own usage line.

@@ -58,12 +58,18 @@ func (a *app) produce(ctx context.Context, base connectors.Record, messages []st
 	defer client.Close()
 	sink := topicio.NewSink(topicio.SinkOptions{Client: client})
 	if err := sink.Connect(ctx); err != nil {
+		if ctx.Err() != nil {
+			return 0, fault.CLIUnanswered.New("connecting to %s", a.broker)
+		}
 		return 0, fault.CLIUnreachable.New("%s: %w", a.broker, err)
 	}
 	defer sink.Close()
 	n := 0
 	write := func(batch []connectors.Record) error {
 		err := sink.Write(ctx, batch)
+		if err != nil && ctx.Err() != nil {
+			return fault.CLIUnanswered.New("%d messages were acknowledged, %d more were not", n, len(batch))
+		}
 		var some *connectors.BatchError
 		if errors.As(err, &some) {
 			for _, e := range some.Failed {

@@ -46,7 +46,12 @@ var (
 		Cause: "A topic's partitions can grow, never shrink; a topic without partitions cannot get some; a source keeps its connector.",
 		Fix:   "Write the present value into the file, or delete the resource and make it again.",
 	}
+	CLIUnanswered = &Fault{
+		Code: "STB-CLI-0010", Title: "stopped before the answer came",
+		Cause: "The command was ended while the broker had not yet answered. What was asked may have happened, may still happen, or may not: nothing is promised without an answer. A publish waits when too few bookies take entries (STB-LEDGER-0001), while the topic moves to another broker, or while the metadata store is away.",
+		Fix:   "`strobe bookies list` shows which bookies take entries; /readyz of the broker says what it lacks, and its log why. Then ask again: with deduplication and a producer's name nothing is stored twice.",
+	}
 )
 
 // cliFaults is the CLI's part of the table.
-var cliFaults = []*Fault{CLIUnreachable, CLIServer, CLIUsage, CLIFile, CLITimeout, CLINotFound, CLIUnknownCode, CLINotRunning, CLIShrink}
+var cliFaults = []*Fault{CLIUnreachable, CLIServer, CLIUsage, CLIFile, CLITimeout, CLINotFound, CLIUnknownCode, CLINotRunning, CLIShrink, CLIUnanswered}

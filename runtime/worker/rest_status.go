@@ -7,10 +7,10 @@ import (
 	"github.com/strobemq/strobe/runtime/functions"
 )
 
-func pulsarStatus(s functions.Status) functions.InstanceStatus {
+func (w *Worker) pulsarStatus(s functions.Status) functions.InstanceStatus {
 	out := functions.InstanceStatus{Running: s.State == functions.StateRunning, Error: s.Error, NumRestarts: s.Restarts, NumReceived: s.Received,
 		NumReceivedFromSource: s.Received, NumSuccessfullyProcessed: s.Processed, NumWritten: s.Written, NumUserExceptions: s.UserErrors,
-		NumSystemExceptions: s.SystemErrors, NumSourceExceptions: s.SystemErrors, AverageLatency: s.AvgLatencyMs, WorkerID: "standalone", Strobe: s,
+		NumSystemExceptions: s.SystemErrors, NumSourceExceptions: s.SystemErrors, AverageLatency: s.AvgLatencyMs, WorkerID: w.o.ID, Strobe: s,
 		LatestUserExceptions: []functions.ExceptionInfo{}, LatestSystemExceptions: []functions.ExceptionInfo{}, LatestSourceExceptions: []functions.ExceptionInfo{}}
 	if !s.LastInvoked.IsZero() {
 		out.LastInvocationTime = s.LastInvoked.UnixMilli()
@@ -34,14 +34,14 @@ func (w *Worker) restStatus(q *request) error {
 		return err
 	}
 	if n, _ := q.instance(); n >= 0 {
-		return q.reply(pulsarStatus(list[0]))
+		return q.reply(w.pulsarStatus(list[0]))
 	}
 	out := functions.DeploymentStatus{NumInstances: len(list), Instances: []functions.InstanceEntry{}}
 	for _, s := range list {
 		if s.State == functions.StateRunning {
 			out.NumRunning++
 		}
-		out.Instances = append(out.Instances, functions.InstanceEntry{InstanceID: s.Instance, Status: pulsarStatus(s)})
+		out.Instances = append(out.Instances, functions.InstanceEntry{InstanceID: s.Instance, Status: w.pulsarStatus(s)})
 	}
 	return q.reply(out)
 }

@@ -26,6 +26,7 @@ type Artifacts interface {
 
 // Options of a Worker.
 type Options struct {
+	ID         string // what statuses say as workerId
 	Meta       meta.Store
 	Launcher   functions.Launcher
 	Artifacts  Artifacts
