@@ -9,24 +9,28 @@ import (
 	"github.com/strobemq/strobe/bench/report"
 )
 
+// maxAmplification is how many bytes may be written for each byte published and copy kept.
+const maxAmplification = 1.15
+
 // measureWriteAmplification publishes with a consumer that acknowledges: once to fill the first files of the log, then again, counting what
-// the server made the kernel write.
-func measureWriteAmplification(ctx context.Context, b *bench) error {
+// the bookies made the kernel write.
+func measureWriteAmplification(f form) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error { return b.writeAmplification(ctx, f) }
+}
+
+func (b *bench) writeAmplification(ctx context.Context, f form) error {
 	s := batched
-	server, err := b.start(ctx, "amplification")
+	server, err := b.deploy(ctx, f, b.strobe, "amplification")
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	e, err := strobeEnds(ctx, server, s)
+	e, err := strobeEnds(ctx, server.Process, s)
 	defer e.close()
 	if err != nil {
 		return err
 	}
-	bytes := b.amplify << 30
-	if b.quick {
-		bytes /= 8
-	}
+	bytes := b.smaller(b.amplify << 30)
 	entries := bytes / s.Bytes()
 	fill := func() error {
 		if err := e.producer.Fill(ctx, s.window, entries); err != nil {
@@ -37,7 +41,7 @@ func measureWriteAmplification(ctx context.Context, b *bench) error {
 	if err := fill(); err != nil {
 		return err
 	}
-	before, err := machine.Written(server.PID)
+	before, err := written(server)
 	if err != nil {
 		b.add(report.Row{What: "write amplification", Note: err.Error()})
 		return nil
@@ -46,11 +50,29 @@ func measureWriteAmplification(ctx context.Context, b *bench) error {
 	if err := fill(); err != nil {
 		return err
 	}
-	after, err := machine.Written(server.PID)
+	after, err := written(server)
 	if err != nil {
 		return err
 	}
-	b.add(report.Row{What: fmt.Sprintf("write amplification over %d MiB after as many, %s", bytes>>20, s.Shape), Unit: report.Plain,
-		Product: float64(after-before) / float64(entries*s.Bytes()), Note: "in " + report.Format(time.Since(begun).Seconds(), report.Seconds)})
+	copies := len(server.bookies())
+	what := fmt.Sprintf("write amplification over %d MiB after as many, %s", bytes>>20, s.Shape)
+	if copies > 1 {
+		what = fmt.Sprintf("write amplification for each of %d copies over %d MiB after as many, %s", copies, bytes>>20, s.Shape)
+	}
+	b.add(report.Row{What: what, Unit: report.Plain, Product: float64(after-before) / float64(copies*entries*s.Bytes()),
+		Goal: report.AtMost(maxAmplification), Note: "in " + report.Format(time.Since(begun).Seconds(), report.Seconds)})
 	return nil
+}
+
+// written is what all bookies made the kernel write.
+func written(d *deployment) (int64, error) {
+	var sum int64
+	for _, p := range d.bookies() {
+		v, err := machine.Written(p.PID)
+		if err != nil {
+			return 0, err
+		}
+		sum += v
+	}
+	return sum, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,48 +12,107 @@ import (
 	"github.com/strobemq/strobe/internal/product"
 )
 
-const backlog = 1 << 30
+const (
+	backlog      = 4 << 30 // of one topic
+	mixedBacklog = 1 << 30 // of many
+	pagesBacklog = 1 << 30 // of F8, which is read as often as it takes
+)
 
 // drainWindow is how many messages are permitted ahead: enough that nobody waits for the reader of a measurement.
 const drainWindow = 200_000
 
-// measureCatchUp drains a backlog of 1 GiB from sealed segments: of one topic in batches, against F8 with the same bytes; and of a thousand topics
-// whose entries lie mixed in the log.
-func measureCatchUp(ctx context.Context, b *bench) error {
-	if err := b.catchUpOne(ctx); err != nil {
-		return err
-	}
-	return b.catchUpMany(ctx)
+// measureCatchUp drains a backlog of 4 GiB, most of it in sealed segments, while the topic is published to, against F8.
+func measureCatchUp(f form) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error { return b.catchUp(ctx, f) }
 }
 
-func (b *bench) catchUpOne(ctx context.Context) error {
+const (
+	catchUpTopic = "persistent://public/default/catchup"
+	onlyWriting  = "no drain"
+)
+
+func (b *bench) catchUp(ctx context.Context, f form) error {
 	shape := batched.Shape
-	entries := b.backlog() / shape.Bytes()
-	pages, err := floor.StartPages(b.path("pages"), shape, entries)
+	size := b.smaller(backlog)
+	entries, laps := size/shape.Bytes(), max(1, size/pagesBacklog)
+	pages, err := floor.StartPages(b.path("pages"), shape, entries/laps)
 	if err != nil {
 		return err
 	}
 	defer pages.Close()
-	server, _, err := b.withBacklog(ctx, shape, entries, "persistent://public/default/catchup")
+	server, err := b.withBacklog(ctx, f, shape, entries, catchUpTopic)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
+	writer, err := load.NewProducer(ctx, server.Pulsar, catchUpTopic, steady.Shape)
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
 	drains := 0
+	ours := func(ctx context.Context) (sample, error) {
+		drains++
+		var read sample
+		written, err := whileWriting(ctx, writer, func() (err error) {
+			read, err = drain(ctx, server.Process, fmt.Sprint("drain-", drains), shape, entries, catchUpTopic)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		read["p99"] = written.P99.Seconds()
+		return read, nil
+	}
 	r, err := b.alternate(ctx,
-		contender{strobe, func(ctx context.Context) (sample, error) {
-			drains++
-			return drain(ctx, server, fmt.Sprint("drain-", drains), shape, entries, "persistent://public/default/catchup")
+		contender{strobe, ours},
+		contender{onlyWriting, func(ctx context.Context) (sample, error) {
+			l, err := whileWriting(ctx, writer, func() error { return rest(ctx, b.shorter(sliceTime)) })
+			return sample{"p99": l.P99.Seconds()}, err
 		}},
 		contender{"F8", func(ctx context.Context) (sample, error) {
-			got, begun, err := pages.Drain(ctx, shape, entries)
-			return rateOf(got, got.Last.Sub(begun)), err
+			var took time.Duration
+			var sum load.Delivered
+			for range laps {
+				got, begun, err := pages.Drain(ctx, shape, entries/laps)
+				if err != nil {
+					return nil, err
+				}
+				took += got.Last.Sub(begun)
+				sum.Bytes += got.Bytes
+			}
+			return rateOf(sum, took), nil
 		}})
 	if err != nil {
 		return err
 	}
-	b.add(r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB, one topic, %s", b.backlog()>>20, shape), Unit: report.BytesPerSecond, Of: "F8", Goal: report.AtLeast(0.4)}, strobe, "F8", "bytes"))
-	return nil
+	row := r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB while 10 K x 1 KiB a second are written, %s", size>>20, shape), Unit: report.BytesPerSecond,
+		Of: "F8", Goal: report.AtLeast(f.catchUp)}, strobe, "F8", "bytes")
+	b.add(row)
+	b.add(r.row(report.Row{What: "publish p99 meanwhile", Unit: report.Seconds, Of: onlyWriting, Goal: report.AtMost(2)}, strobe, onlyWriting, "p99"))
+	return b.profileServer(ctx, row, server, ours)
+}
+
+// writingFor is how long whileWriting writes at a time.
+const writingFor = 500 * time.Millisecond
+
+// whileWriting publishes at a steady rate while work is done, and a little longer.
+func whileWriting(ctx context.Context, writer *load.Producer, work func() error) (load.Latency, error) {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	var all [][]load.Answer
+	for {
+		answers, err := writer.Open(ctx, steady.interval, writingFor)
+		if err != nil {
+			return load.Latency{}, errors.Join(err, <-done)
+		}
+		all = append(all, answers)
+		select {
+		case err := <-done:
+			return load.Summarize(all...), err
+		default:
+		}
+	}
 }
 
 // manyTopics is how many topics a mixed backlog has, and manyGoal how many of its entries a second are asked for: what the reference machine's
@@ -62,14 +122,16 @@ const (
 	manyGoal   = 61_000
 )
 
-func (b *bench) catchUpMany(ctx context.Context) error {
+// measureCatchUpMany drains a thousand topics whose entries lie mixed in the log.
+func measureCatchUpMany(ctx context.Context, b *bench) error {
 	shape := single.Shape
 	topics := make([]string, manyTopics)
 	for i := range topics {
 		topics[i] = fmt.Sprintf("persistent://public/default/many-%d", i)
 	}
-	each := b.backlog() / shape.Bytes() / len(topics)
-	server, profiles, err := b.withBacklog(ctx, shape, each, topics...)
+	size := b.smaller(mixedBacklog)
+	each := size / shape.Bytes() / len(topics)
+	server, err := b.withBacklog(ctx, alone, shape, each, topics...)
 	if err != nil {
 		return err
 	}
@@ -77,33 +139,30 @@ func (b *bench) catchUpMany(ctx context.Context) error {
 	drains := 0
 	ours := func(ctx context.Context) (sample, error) {
 		drains++
-		return drain(ctx, server, fmt.Sprint("drain-", drains), shape, each, topics...)
+		return drain(ctx, server.Process, fmt.Sprint("drain-", drains), shape, each, topics...)
 	}
 	r, err := b.alternate(ctx, contender{strobe, ours})
 	if err != nil {
 		return err
 	}
-	row := r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB in entries, %d topics, %s", b.backlog()>>20, manyTopics, shape), Goal: report.AtLeast(manyGoal)}, strobe, "", "entries")
+	row := r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB in entries, %d topics, %s", size>>20, manyTopics, shape), Goal: report.AtLeast(manyGoal)}, strobe, "", "entries")
 	b.add(row)
-	return b.profileLow(ctx, row, profiles.Server, ours)
+	return b.profileServer(ctx, row, server, ours)
 }
 
-func (b *bench) backlog() int {
+// smaller is a number of bytes, or a sixteenth of it in a quick run.
+func (b *bench) smaller(bytes int) int {
 	if b.quick {
-		return backlog / 4
+		return bytes / 16
 	}
-	return backlog
+	return bytes
 }
 
-// withBacklog starts a server whose topics hold so many entries each, which a subscription keeps.
-func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, topics ...string) (*product.Process, product.Profiles, error) {
-	o, profiles, err := b.server("backlog")
+// withBacklog starts a product whose topics hold so many entries each, which a subscription keeps.
+func (b *bench) withBacklog(ctx context.Context, f form, shape load.Shape, entries int, topics ...string) (*deployment, error) {
+	server, err := b.deploy(ctx, f, b.strobe, "backlog")
 	if err != nil {
-		return nil, profiles, err
-	}
-	server, err := product.Start(ctx, o)
-	if err != nil {
-		return nil, profiles, err
+		return nil, err
 	}
 	keep, err := load.NewConsumer(ctx, server.Pulsar, load.Subscription{Name: "keep", Earliest: true}, topics...)
 	if err == nil {
@@ -114,9 +173,9 @@ func (b *bench) withBacklog(ctx context.Context, shape load.Shape, entries int, 
 	}
 	if err != nil {
 		server.Close()
-		return nil, profiles, err
+		return nil, err
 	}
-	return server, profiles, nil
+	return server, nil
 }
 
 // drain reads topics from their start with a new subscription. The clock starts when the broker is permitted to send.

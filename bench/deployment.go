@@ -18,11 +18,13 @@ type form struct {
 	bookies int    // 0: one process does everything
 	// floors are the forms of F3 that stand beside it, that of the goals first.
 	floors []string
+	// catchUp is how fast a backlog is to be read, as a part of F8.
+	catchUp float64
 }
 
 var (
-	alone = form{title: "One process", about: "`strobe standalone`: one bookie in the broker's process.", floors: []string{direct, tcp}}
-	five  = form{title: "Five processes", bookies: 3, floors: []string{separate},
+	alone = form{title: "One process", catchUp: 0.5, about: "`strobe standalone`: one bookie in the broker's process.", floors: []string{direct, tcp}}
+	five  = form{title: "Five processes", bookies: 3, floors: []string{separate}, catchUp: 0.35,
 		about: "The generator, a broker, three bookies; three copies of each entry, acknowledged when two are on disk (3/3/2). Metadata is in an etcd of one member beside them, whose processor time and memory are not in the product's."}
 )
 

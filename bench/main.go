@@ -32,17 +32,22 @@ var measurements = []measurement{
 	{"publish-max", "publish maximum in batches of 50 x 1 KiB; allocations", alone, measurePublishMax(alone, batched)},
 	{"publish-small", "publish maximum in batches of 1000 x 100 B; allocations", alone, measurePublishMax(alone, small)},
 	{"publish-single", "publish maximum without batches, 1 KiB; allocations", alone, measurePublishMax(alone, single)},
-	{"catch-up", "reading a backlog of 1 GiB", alone, measureCatchUp},
+	{"catch-up", "reading a backlog of 4 GiB while the topic is written to", alone, measureCatchUp(alone)},
+	{"catch-up-many", "reading a backlog of a thousand topics", alone, measureCatchUpMany},
 	{"wasm", "calls of a guest", alone, measureWasm},
 	{"function", "an identity function between two topics", alone, measureFunction},
 	{"neighbour", "publish latency beside functions that loop", alone, measureNeighbour},
 	{"cdc-rate", "rows of a Postgres outbox a second", alone, measureCDCRate},
 	{"cdc-latency", "from the insertion of a row to the consumer", alone, measureCDCLatency},
-	{"write-amplification", "bytes written to the disk for a byte published", alone, measureWriteAmplification},
+	{"write-amplification", "bytes written to the disk for a byte published", alone, measureWriteAmplification(alone)},
+	{"cluster-idle", "memory and processor time of a cluster that does nothing, and of its etcd", five, measureClusterIdle},
 	{"cluster-latency", "publish latency at 50 K x 1 KiB a second", five, measurePublishLatency(five)},
 	{"cluster-max", "publish maximum in batches of 50 x 1 KiB; allocations", five, measurePublishMax(five, batched)},
 	{"cluster-small", "publish maximum in batches of 1000 x 100 B; allocations", five, measurePublishMax(five, small)},
 	{"cluster-single", "publish maximum without batches, 1 KiB, beside NATS; allocations", five, measurePublishMax(five, single)},
+	{"cluster-catch-up", "reading a backlog of 4 GiB while the topic is written to", five, measureCatchUp(five)},
+	{"cluster-kill", "publish latency when a bookie is killed, of three and of four", five, measureBookieKill},
+	{"cluster-amplification", "bytes written to the disks for a byte published", five, measureWriteAmplification(five)},
 }
 
 type measurement struct {
@@ -98,7 +103,7 @@ func run(ctx context.Context, args []string) error {
 	f.BoolVar(&b.quick, "quick", false, "a quarter of the time, for trying things out")
 	f.DurationVar(&b.gate.Left, "wait", time.Minute, "how long to wait in all for others on this machine to be quiet")
 	f.BoolVar(&b.always, "profile", false, "profile everything, not only what is below half of its goal")
-	f.IntVar(&b.amplify, "amplify", 2, "GiB to publish for the write amplification, after as much that is not measured")
+	f.IntVar(&b.amplify, "amplify", 4, "GiB to publish for the write amplification, after as much that is not measured")
 	f.Func("set", "configuration of the servers that are measured, key=value; may be repeated", func(s string) error {
 		b.set = append(b.set, s)
 		return nil

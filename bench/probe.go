@@ -131,7 +131,7 @@ func probePages(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, s := range []load.Shape{batched.Shape, single.Shape} {
-		entries := backlog / s.Bytes()
+		entries := pagesBacklog / s.Bytes()
 		p, err := floor.StartPages(filepath.Join(*dir, "pages"), s, entries)
 		if err != nil {
 			return err
