@@ -48,6 +48,11 @@ func chaos(t *testing.T, seed uint64) {
 	s.src.connErr, s.src.ackErr = faults(20), faults(10)
 	s.src.ackDelay = time.Duration(r.IntN(5)) * time.Millisecond
 	s.sink = &scriptedSink{delay: time.Duration(r.IntN(5)) * time.Millisecond, connErr: faults(30)}
+	s.src.onAck = func(payload string) {
+		if !s.sink.has(payload) {
+			t.Errorf("%q is acknowledged, and what it became has not arrived", payload)
+		}
+	}
 	ordered := chance(50)
 	luck := rand.New(rand.NewPCG(seed, 2)) // the writer's own
 	s.sink.write = func(records []connectors.Record) error {
@@ -116,6 +121,18 @@ func chaos(t *testing.T, seed uint64) {
 	if !slices.Equal(first, want) {
 		t.Errorf("ordered %v:\n got %q\nwant %q", ordered, first, want)
 	}
+}
+
+// has tells whether all that an input became has arrived.
+func (s *scriptedSink) has(in string) bool {
+	if strings.HasPrefix(in, "drop") || slices.Contains(s.payloads(deadTopic), in) {
+		return true
+	}
+	out := s.payloads(outTopic)
+	if strings.HasPrefix(in, "double") {
+		return slices.Contains(out, in+" 1") && slices.Contains(out, in+" 2")
+	}
+	return slices.Contains(out, in)
 }
 
 // stubborn messages fail more often than they may.

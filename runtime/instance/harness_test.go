@@ -35,6 +35,7 @@ type scriptedSource struct {
 	connErr  []error // by the next Connects; nil is success
 	ackErr   []error // by the next Acks; nil is success
 	ackDelay time.Duration
+	onAck    func(payload string) // of each record that is acknowledged, before it is
 	more     chan struct{}
 }
 
@@ -122,6 +123,9 @@ func (s *scriptedSource) take() (connectors.Batch, bool, error) {
 		for _, i := range done {
 			if s.acked[places[i]] {
 				panic(fmt.Sprintf("record %d is acknowledged twice", places[i]))
+			}
+			if s.onAck != nil {
+				s.onAck(string(s.records[places[i]].Payload))
 			}
 			s.acked[places[i]] = true
 		}
