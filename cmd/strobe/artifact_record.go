@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/runtime/functions"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/meta"
@@ -44,6 +45,9 @@ func decodeArtifact(sha256 string, data []byte) (artifactRecord, error) {
 	var r artifactRecord
 	if len(data) > maxRecord {
 		return r, fmt.Errorf("record of module %s: %d bytes", sha256, len(data))
+	}
+	if f := functions.RecordFormatOf(data); f > functions.RecordFormat {
+		return r, fault.WorkerFormat.New("record of module %s: format %d, up to %d are known", sha256, f, functions.RecordFormat)
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, fmt.Errorf("record of module %s: %w", sha256, err)

@@ -20,5 +20,15 @@ var ManagedSplitPosition = &Fault{
 		"position in the common form, and open it here again. Or delete the subscription if its position may be lost.",
 }
 
+// ManagedFormat: a node in a form of a later version.
+var ManagedFormat = &Fault{
+	Code:  "STB-MANAGED-0003",
+	Title: "a managed ledger's metadata is of a newer format",
+	Cause: "A newer version of Strobe or Pulsar wrote the value under this metadata key in a form that this version does not know. The topic is " +
+		"not opened, and nothing is written over it. Other topics are served.",
+	Fix: "Run the version that wrote it, or a newer one, on every broker. On Apache brokers managedLedgerInfoCompressionType and " +
+		"managedCursorInfoCompressionType choose the compression: NONE, LZ4, ZLIB, ZSTD and SNAPPY are read here.",
+}
+
 // managedFaults is the managed room's part of the table.
-var managedFaults = []*Fault{ManagedNode, ManagedSplitPosition}
+var managedFaults = []*Fault{ManagedNode, ManagedSplitPosition, ManagedFormat}

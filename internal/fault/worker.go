@@ -66,6 +66,11 @@ var (
 		Cause: "A function or source of that name was deleted, and what belonged to it is not gone yet: an instance has not stopped, or a topic or the storage does not answer. The deletion goes on by itself, also after a restart; this request was given up waiting for it.",
 		Fix:   "Try again in a moment. If it stays, the log of strobe says which step is tried again.",
 	}
+	WorkerFormat = &Fault{
+		Code: "STB-WORKER-0015", Title: "stored record of a newer format",
+		Cause: "A newer version of Strobe wrote the record of this function, source or module in a form that this version does not know. What runs of it is left running, nothing is started or stopped, and the record is not written over.",
+		Fix:   "Run the version that wrote it, or a newer one, on every broker.",
+	}
 	WorkerRecord = &Fault{
 		Code: "STB-WORKER-0014", Title: "stored record of a function or source cannot be read",
 		Cause: "The metadata holds a document under its key that is no record of it: it was damaged or written by something else. What runs of it is left running, and nothing is started or stopped.",
@@ -76,5 +81,5 @@ var (
 // workerFaults is the worker room's part of the table.
 var workerFaults = []*Fault{
 	WorkerExists, WorkerNotFound, WorkerBadConfig, WorkerNoModule, WorkerTooLarge, WorkerPreflight, WorkerSecretDenied, WorkerSecretMissing,
-	WorkerLoop, WorkerBusy, WorkerConnector, WorkerNoParked, WorkerDeleting, WorkerRecord,
+	WorkerLoop, WorkerBusy, WorkerConnector, WorkerNoParked, WorkerDeleting, WorkerRecord, WorkerFormat,
 }

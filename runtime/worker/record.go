@@ -21,10 +21,13 @@ func (o owner) String() string { return string(o.kind) + " " + o.name.String() }
 
 // decodeSpec reads the record of a deployment (docs/format/functions.md). A record that does not belong under its key, or asks for more
 // instances than there may be, is a fault.WorkerRecord like one that is no JSON: nothing is guessed. Fields that are not known are left out,
-// because fields only ever get added.
+// because those without which a record would mean something else come with a higher format: that is a fault.WorkerFormat.
 func decodeSpec(o owner, data []byte) (functions.Spec, error) {
 	if len(data) > meta.MaxValue {
 		return functions.Spec{}, fault.WorkerRecord.New("%s: %d bytes", o, len(data))
+	}
+	if f := functions.RecordFormatOf(data); f > functions.RecordFormat {
+		return functions.Spec{}, fault.WorkerFormat.New("%s: format %d, up to %d are known", o, f, functions.RecordFormat)
 	}
 	var s functions.Spec
 	if err := json.Unmarshal(data, &s); err != nil {

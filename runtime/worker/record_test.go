@@ -35,13 +35,14 @@ func FuzzDecodeSpec(f *testing.F) {
 	f.Add([]byte(golden))
 	f.Add([]byte(`{"kind":"function","tenant":"t","namespace":"n","name":"f","generation":1,"parallelism":1000000000,"artifact":{}}`))
 	f.Add([]byte(`{"kind":"source"}`))
+	f.Add([]byte(`{"format":2,"kind":{"new":true}}`))
 	f.Add([]byte(`null`))
 	f.Add([]byte(``))
 	o := owner{functions.KindFunction, fName}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := decodeSpec(o, data)
 		if err != nil {
-			if !fault.Has(err, fault.WorkerRecord) {
+			if !fault.Has(err, fault.WorkerRecord) && !fault.Has(err, fault.WorkerFormat) {
 				t.Fatalf("an error without a code: %v", err)
 			}
 			return
@@ -66,32 +67,44 @@ func sameSpec(a, b functions.Spec) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// TestADamagedRecordStopsNothingElse: its own instances run on, others come and go, and no module is freed that it may name.
+// TestADamagedRecordStopsNothingElse: its own instances run on, others come and go, and no module is freed that it may name. The same holds of
+// one that a later version wrote, which nobody may write over.
 func TestADamagedRecordStopsNothingElse(t *testing.T) {
-	inFakeTime(t, func(t *testing.T, w *world) {
-		l := w.live(0, false)
-		defer l.end()
-		l.createFunction("f", "module")
-		synctest.Wait()
-		if _, err := w.meta.Put(t.Context(), specKey(functions.KindFunction, fName), []byte(`{"kind":`), meta.Any); err != nil {
-			t.Fatal(err)
-		}
-		if code, text := l.createFunction("g", "other"); code != http.StatusNoContent {
-			t.Fatal(code, text)
-		}
-		synctest.Wait()
-		if l.launcher.get("t/n/f/0") == nil || l.launcher.get("t/n/g/0") == nil {
-			t.Errorf("running: %v", l.launcher.keys())
-		}
-		code, text := l.call("GET", "functions/t/n/f", "", nil)
-		if a := errorOf(t, text); code != http.StatusInternalServerError || a.Code != fault.WorkerRecord.Code {
-			t.Errorf("%d %s", code, text)
-		}
-		if code, text := l.call("DELETE", "functions/t/n/g", "", nil); code != http.StatusNoContent {
-			t.Error(code, text)
-		}
-		if err := l.modules.sweep(t.Context()); err != nil || len(w.copies) != 2 {
-			t.Errorf("modules %v, %v", w.copies, err)
-		}
-	})
+	for record, refusal := range map[string]*fault.Fault{
+		`{"kind":`:                              fault.WorkerRecord,
+		`{"format":2,"kind":{"new":true}}`:      fault.WorkerFormat,
+		golden[:len(golden)-1] + `,"format":2}`: fault.WorkerFormat,
+	} {
+		inFakeTime(t, func(t *testing.T, w *world) {
+			l := w.live(0, false)
+			defer l.end()
+			l.createFunction("f", "module")
+			synctest.Wait()
+			if _, err := w.meta.Put(t.Context(), specKey(functions.KindFunction, fName), []byte(record), meta.Any); err != nil {
+				t.Fatal(err)
+			}
+			if code, text := l.createFunction("g", "other"); code != http.StatusNoContent {
+				t.Fatal(code, text)
+			}
+			synctest.Wait()
+			if l.launcher.get("t/n/f/0") == nil || l.launcher.get("t/n/g/0") == nil {
+				t.Errorf("running: %v", l.launcher.keys())
+			}
+			for _, verb := range [][2]string{{"GET", "functions/t/n/f"}, {"POST", "functions/t/n/f/stop"}, {"DELETE", "functions/t/n/f"}} {
+				code, text := l.call(verb[0], verb[1], "", nil)
+				if a := errorOf(t, text); code != http.StatusInternalServerError || a.Code != refusal.Code {
+					t.Errorf("%v: %d %s", verb, code, text)
+				}
+			}
+			if v, err := w.meta.Get(t.Context(), specKey(functions.KindFunction, fName)); err != nil || string(v.Data) != record {
+				t.Errorf("now %q, %v", v.Data, err)
+			}
+			if code, text := l.call("DELETE", "functions/t/n/g", "", nil); code != http.StatusNoContent {
+				t.Error(code, text)
+			}
+			if err := l.modules.sweep(t.Context()); err != nil || len(w.copies) != 2 {
+				t.Errorf("modules %v, %v", w.copies, err)
+			}
+		})
+	}
 }

@@ -133,7 +133,7 @@ func status(err error) int {
 		return http.StatusNotFound
 	case fault.Has(err, fault.WorkerExists) || fault.Has(err, fault.WorkerBusy) || fault.Has(err, fault.WorkerDeleting):
 		return http.StatusConflict
-	case fault.Has(err, fault.WorkerRecord):
+	case fault.Has(err, fault.WorkerRecord), fault.Has(err, fault.WorkerFormat):
 		return http.StatusInternalServerError
 	}
 	if _, ok := fault.Of(err); ok {

@@ -191,7 +191,7 @@ func (s store) all(ctx context.Context) (desired, error) {
 			switch {
 			case err == nil:
 				out.specs = append(out.specs, cur.Spec)
-			case fault.Has(err, fault.WorkerRecord):
+			case fault.Has(err, fault.WorkerRecord), fault.Has(err, fault.WorkerFormat):
 				out.unreadable[owner{kind, n}] = err
 			case !fault.Has(err, fault.WorkerNotFound): // that one went while we read
 				return err

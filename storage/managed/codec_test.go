@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -212,7 +213,10 @@ func TestCompressedNodes(t *testing.T) {
 			t.Errorf("codec %d:\n%s", codec, d)
 		}
 	}
-	if _, err := decodeLedgerInfo(compressed(3, plain)[:30]); err == nil {
+	if _, err := decodeLedgerInfo(compressed(9, plain)); !errors.Is(err, errNewer) {
+		t.Errorf("a compression of a later version: %v", err)
+	}
+	if _, err := decodeLedgerInfo(compressed(3, plain)[:30]); err == nil || errors.Is(err, errNewer) {
 		t.Error("a truncated node is accepted")
 	}
 }

@@ -3,6 +3,7 @@ package managed
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -25,13 +26,22 @@ const (
 // decodeNode hands the protobuf in a node's value to parse: unfolded if it begins with the magic, and as it stands if it does not
 // or if that fails.
 func decodeNode(value []byte, parse func([]byte) error) error {
-	if len(value) >= 6 && binary.BigEndian.Uint16(value) == compressedMagic {
-		if plain, err := unfold(value); err == nil && parse(plain) == nil {
-			return nil
-		}
+	if len(value) < 6 || binary.BigEndian.Uint16(value) != compressedMagic {
+		return parse(value)
 	}
-	return parse(value)
+	plain, unfolding := unfold(value)
+	if unfolding == nil && parse(plain) == nil {
+		return nil
+	}
+	err := parse(value)
+	if err != nil && errors.Is(unfolding, errNewer) {
+		return unfolding
+	}
+	return err
 }
+
+// errNewer is what a later version has written in a form that this one does not know.
+var errNewer = errors.New("of a newer format")
 
 // unzstd is made at the first compressed node. It starts no goroutine, as it only decodes whole values.
 var unzstd = sync.OnceValue(func() *zstd.Decoder {
@@ -82,5 +92,5 @@ func unfold(value []byte) ([]byte, error) {
 		}
 		return snappy.Decode(nil, packed)
 	}
-	return nil, fmt.Errorf("compression type %d", codec)
+	return nil, fmt.Errorf("compression type %d: %w: up to 4 are known", codec, errNewer)
 }

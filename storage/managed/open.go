@@ -12,6 +12,9 @@ import (
 )
 
 func damagedNode(path string, err error) error {
+	if errors.Is(err, errNewer) {
+		return fault.ManagedFormat.New("%s: %w", path, err)
+	}
 	return fault.ManagedNode.New("%s: %w", path, err)
 }
 
