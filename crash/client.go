@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -64,4 +65,22 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
+}
+
+// endOf is the last entry of a topic.
+func endOf(ctx context.Context, client pulsar.Client, topic string) (position, error) {
+	var end pulsar.MessageID
+	err := again(ctx, func() error {
+		r, err := client.CreateReader(pulsar.ReaderOptions{Topic: topic, StartMessageID: pulsar.LatestMessageID(), BackoffPolicyFunc: eager})
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		end, err = r.GetLastMessageID()
+		return err
+	})
+	if err != nil {
+		return nowhere, fmt.Errorf("%s: ask for the last message: %w", topic, err)
+	}
+	return position{end.LedgerID(), end.EntryID(), 0}, nil
 }

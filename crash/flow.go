@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
+
+	"github.com/strobemq/strobe/broker/wire/pb"
 )
 
 // pipeline is what is applied to both forms: rows come out of Postgres into a topic, and through a function into another.
@@ -63,10 +65,8 @@ func (w *world) startRows() error {
 			return err
 		}
 		for _, topic := range []string{"outbox.event.Order", "orders-enriched"} {
-			f := &flow{topic: "persistent://public/default/" + topic, form: form, client: w.clients[form], v: &w.verdict, enriched: topic == "orders-enriched"}
-			if err := f.begin(w.ctx); err != nil {
-				return err
-			}
+			f := &flow{topic: "persistent://public/default/" + topic, form: form, client: w.clients[form], owner: w.owner(form), v: &w.verdict, enriched: topic == "orders-enriched"}
+			f.begin(w.ctx)
 			w.flows = append(w.flows, f)
 		}
 	}
@@ -80,6 +80,7 @@ type flow struct {
 	topic    string
 	form     int
 	client   pulsar.Client
+	owner    func(ctx context.Context, topic string) (url string, err error)
 	v        *verdict
 	enriched bool
 	live     tally
@@ -95,35 +96,25 @@ type tally struct {
 	again int
 }
 
-func (f *flow) begin(ctx context.Context) error {
+func (f *flow) begin(ctx context.Context) {
 	ctx, f.stop = context.WithCancel(ctx)
 	f.stopped = make(chan struct{})
 	f.live.last = nowhere
-	c, err := f.client.Subscribe(pulsar.ConsumerOptions{Topic: f.topic, SubscriptionName: "judge", ReceiverQueueSize: 500,
-		SubscriptionInitialPosition: pulsar.SubscriptionPositionEarliest, BackOffPolicyFunc: eager})
-	if err != nil {
-		return err
+	t := tail{owner: f.owner, topic: f.topic, name: "judge", kind: pb.Subscribe_EXCLUSIVE, finished: func() bool { return ctx.Err() != nil }}
+	t.each = func(m message) {
+		if err := f.take(&f.live, m); err != nil {
+			f.v.wrongf("%s of the %s, consumer: %v", f.topic, forms[f.form], err)
+		}
 	}
 	go func() {
 		defer close(f.stopped)
-		defer c.Close()
-		for ctx.Err() == nil {
-			m, err := c.Receive(ctx)
-			if err != nil {
-				continue
-			}
-			if err := f.take(&f.live, m); err != nil {
-				f.v.wrongf("%s of the %s, consumer: %v", f.topic, forms[f.form], err)
-			}
-			_ = c.Ack(m) // an acknowledgement that gets lost brings the message again
-		}
+		t.run(ctx)
 	}()
-	return nil
 }
 
 // take judges one message: each customer's orders come once and in order.
-func (f *flow) take(t *tally, m pulsar.Message) error {
-	p := positionOf(m.ID())
+func (f *flow) take(t *tally, m message) error {
+	p := m.at
 	if !p.after(t.last) {
 		t.again++
 		return nil
@@ -135,17 +126,17 @@ func (f *flow) take(t *tally, m pulsar.Message) error {
 		Tax, Total int64
 		Currency   string
 	}
-	if err := json.Unmarshal(m.Payload(), &got); err != nil {
-		return fmt.Errorf("%.100q at %v: %w", m.Payload(), p, err)
+	if err := json.Unmarshal(m.payload, &got); err != nil {
+		return fmt.Errorf("%.100q at %v: %w", m.payload, p, err)
 	}
 	var customer int
 	if _, err := fmt.Sscanf(got.Customer, "customer-%d", &customer); err != nil || customer < 0 || customer >= customers {
-		return fmt.Errorf("%.100q at %v was never committed", m.Payload(), p)
+		return fmt.Errorf("%.100q at %v was never committed", m.payload, p)
 	}
 	want := newRow(customer, got.Seq)
 	tax := want.Net * 19 / 100
-	if got.row != want || m.Key() != want.Customer || f.enriched && (got.Tax != tax || got.Total != want.Net+tax || got.Currency != "EUR") {
-		return fmt.Errorf("%.100q at %v came out wrong, with key %s", m.Payload(), p, m.Key())
+	if got.row != want || string(m.key) != want.Customer || f.enriched && (got.Tax != tax || got.Total != want.Net+tax || got.Currency != "EUR") {
+		return fmt.Errorf("%.100q at %v came out wrong, with key %s", m.payload, p, m.key)
 	}
 	last := t.seq[customer]
 	t.seq[customer] = max(last, got.Seq)
@@ -195,26 +186,21 @@ func (w *world) judgeRows() {
 
 // readBack reads the topic from its start to its end.
 func (f *flow) readBack(ctx context.Context, count int) (*tally, error) {
-	t := &tally{last: nowhere}
-	var r pulsar.Reader
-	err := again(ctx, func() (err error) {
-		r, err = f.client.CreateReader(pulsar.ReaderOptions{Topic: f.topic, StartMessageID: pulsar.EarliestMessageID(), ReceiverQueueSize: 500, BackoffPolicyFunc: eager})
-		return err
-	})
+	back := &tally{last: nowhere}
+	last, err := endOf(ctx, f.client, f.topic)
 	if err != nil {
-		return t, err
+		return back, err
 	}
-	defer r.Close()
-	for int(t.came.Load()) < count || r.HasNext() {
-		one, cancel := context.WithTimeout(ctx, silence)
-		m, err := r.Next(one)
-		cancel()
-		if err == nil {
-			err = f.take(t, m)
-		}
-		if err != nil {
-			return t, fmt.Errorf("after %d of %d rows: %w", t.came.Load(), count, err)
+	var wrong error
+	quiet := time.Now()
+	t := tail{owner: f.owner, topic: f.topic, name: "read-back", kind: pb.Subscribe_EXCLUSIVE, noAcks: true}
+	t.each = func(m message) {
+		quiet = time.Now()
+		if err := f.take(back, m); err != nil && wrong == nil {
+			wrong = err
 		}
 	}
-	return t, nil
+	t.finished = func() bool { return !last.after(back.last) || wrong != nil || time.Since(quiet) > silence }
+	t.run(ctx)
+	return back, wrong
 }

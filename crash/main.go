@@ -31,7 +31,10 @@ type options struct {
 	quiet  bool
 }
 
-func main() {
+func main() { os.Exit(command()) }
+
+// command is main with an exit code: 1 when something is wrong with the product, 2 when the run could not be made.
+func command() int {
 	var o options
 	var kinds string
 	flag.StringVar(&o.strobe, "strobe", "bin/strobe", "the binary under test")
@@ -41,20 +44,39 @@ func main() {
 	flag.IntVar(&o.every, "every", 10, "rounds after which topics are read back and deleted, and others are begun")
 	flag.Uint64Var(&o.seed, "seed", 0, "of what is killed when; 0: a random one")
 	flag.StringVar(&kinds, "kinds", "", "only these kinds of processes are killed, with commas: "+strings.Join(kindNames, ","))
+	measure := flag.Bool("faults", false, "instead of rounds: one fault after another under a steady load, measured")
+	away := flag.Duration("away", time.Minute, "with -faults: how long etcd is away")
+	only := flag.String("only", "", "with -faults: only those whose name contains this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if kinds != "" {
 		o.kinds = strings.Split(kinds, ",")
 	}
-	ok, err := crash(ctx, o)
+	run := func() (bool, error) { return crash(ctx, o) }
+	if *measure {
+		run = func() (bool, error) { return faultTable(ctx, o, *away, *only) }
+	}
+	ok, err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
-		os.Exit(2)
+		return 2
 	}
 	if !ok {
-		os.Exit(1)
+		return 1
 	}
+	return 0
+}
+
+// prepare makes paths absolute and empties the directory.
+func (o *options) prepare() (err error) {
+	if o.strobe, err = filepath.Abs(o.strobe); err != nil {
+		return err
+	}
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(o.dir)
 }
 
 // crash is one run; false: something was lost, doubled or out of order.
@@ -70,13 +92,7 @@ func crash(ctx context.Context, o options) (ok bool, err error) {
 			return false, fmt.Errorf("there is no kind %s; want some of %s", k, strings.Join(kindNames, ", "))
 		}
 	}
-	if o.strobe, err = filepath.Abs(o.strobe); err != nil {
-		return false, err
-	}
-	if o.dir, err = filepath.Abs(o.dir); err != nil {
-		return false, err
-	}
-	if err := os.RemoveAll(o.dir); err != nil {
+	if err := o.prepare(); err != nil {
 		return false, err
 	}
 	w := &world{o: o, began: time.Now(), counts: newCounts()}

@@ -35,11 +35,11 @@ func TestNotes(t *testing.T) {
 		s := newNotes()
 		var errs []error
 		for _, m := range x.seen {
-			take := s.ordered
-			if x.keyed {
-				take = s.keyed
+			take := func() error { return s.keyed(m.n, at(m.entry), x.once, true) }
+			if !x.keyed {
+				take = func() error { return s.ordered(m.n, at(m.entry), x.once) }
 			}
-			if err := take(m.n, at(m.entry), x.once); err != nil {
+			if err := take(); err != nil {
 				errs = append(errs, err)
 			}
 		}

@@ -64,6 +64,7 @@ func (w *world) oneRound() error {
 	if err != nil {
 		return err
 	}
+	waited := time.Since(began)
 	w.mu.Lock()
 	w.done = nil
 	w.mu.Unlock()
@@ -93,7 +94,7 @@ func (w *world) oneRound() error {
 	for i, f := range w.flows {
 		rows[i] = f.live.came.Load() - rows[i]
 	}
-	w.say("round %d: %d acknowledgements, rows %v, then killed %s; %.1f s", w.round, acks, rows, text, time.Since(began).Seconds())
+	w.say("round %d: %d acknowledgements in %.1f s, rows %v, then killed %s; %.1f s", w.round, acks, waited.Seconds(), rows, text, time.Since(began).Seconds())
 	return errors.Join(append(errs, w.ended())...)
 }
 

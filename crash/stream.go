@@ -12,6 +12,7 @@ import (
 	"github.com/apache/pulsar-client-go/pulsar"
 
 	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/broker/wire/pb"
 )
 
 // shape is what a topic of a generation is for.
@@ -22,6 +23,7 @@ type shape struct {
 	once    bool // deduplication is on
 	keep    bool // retained, and read back from its start at the end; otherwise its ledgers go as they are consumed
 	keyed   bool // its consumer is Key_Shared
+	stock   bool // its consumer is the stock client, and order there is not judged (see tail)
 	size    int  // bytes of a message
 	rate    int  // messages a second
 }
@@ -32,6 +34,7 @@ type stream struct {
 	topic   string
 	v       *verdict
 	acks    *atomic.Int64 // receipts of all streams of this form
+	owner   func(ctx context.Context, topic string) (url string, err error)
 	padding []byte
 
 	mu       sync.Mutex
@@ -55,32 +58,31 @@ func (s *stream) begin(ctx context.Context, client pulsar.Client) error {
 	s.padding = load.Payload(s.size)
 	s.stopped, s.consumed, s.notes = make(chan struct{}), make(chan struct{}), newNotes()
 	var consumer pulsar.Consumer
+	if s.stock {
+		err := again(ctx, func() (err error) {
+			consumer, err = client.Subscribe(pulsar.ConsumerOptions{Topic: s.topic, SubscriptionName: "consumer", Type: pulsar.KeyShared, ReceiverQueueSize: 500,
+				SubscriptionInitialPosition: pulsar.SubscriptionPositionEarliest, BackOffPolicyFunc: eager})
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: subscribe: %w", s.topic, err)
+		}
+		go s.consumeStock(ctx, consumer)
+	} else {
+		go s.consume(ctx)
+	}
 	var producer pulsar.Producer
 	err := again(ctx, func() (err error) {
-		kind := pulsar.Exclusive
-		if s.keyed {
-			kind = pulsar.KeyShared
-		}
-		consumer, err = client.Subscribe(pulsar.ConsumerOptions{Topic: s.topic, SubscriptionName: "consumer", Type: kind, ReceiverQueueSize: 500,
-			SubscriptionInitialPosition: pulsar.SubscriptionPositionEarliest, BackOffPolicyFunc: eager})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("%s: subscribe: %w", s.topic, err)
-	}
-	err = again(ctx, func() (err error) {
 		producer, err = client.CreateProducer(pulsar.ProducerOptions{Topic: s.topic, Name: "writer-of-" + s.name, DisableBatching: !s.batched,
 			BatchingMaxPublishDelay: 2 * time.Millisecond, MaxPendingMessages: 1000, SendTimeout: -1, BackOffPolicyFunc: eager})
 		return err
 	})
 	if err != nil {
-		consumer.Close()
 		return fmt.Errorf("%s: create a producer: %w", s.topic, err)
 	}
 	writing, stop := context.WithCancel(ctx)
 	s.stop = stop
 	go s.write(writing, producer)
-	go s.consume(ctx, consumer)
 	return nil
 }
 
@@ -156,75 +158,83 @@ func (s *stream) unanswered() int {
 	return s.missing
 }
 
-// consume acknowledges everything, until the last message came, once it is known which that is.
-func (s *stream) consume(ctx context.Context, c pulsar.Consumer) {
+// consumedAll says whether the last message came, once it is known which that is.
+func (s *stream) consumedAll() bool {
+	total := s.total.Load()
+	return total > 0 && s.came.Load() >= total
+}
+
+// take judges one message that came to the consumer.
+func (s *stream) take(at position, payload []byte) {
+	n, err := s.number(payload)
+	switch {
+	case err != nil:
+	case s.keyed:
+		err = s.notes.keyed(n, at, s.once, !s.stock)
+	default:
+		err = s.notes.ordered(n, at, s.once)
+	}
+	if err != nil {
+		s.v.wrongf("%s, consumer: %v", s.topic, err)
+	}
+	s.came.Store(int64(s.notes.came))
+}
+
+// consume acknowledges everything, until the last message came.
+func (s *stream) consume(ctx context.Context) {
+	defer close(s.consumed)
+	t := tail{owner: s.owner, topic: s.topic, name: "consumer", kind: pb.Subscribe_EXCLUSIVE, finished: s.consumedAll, each: func(m message) { s.take(m.at, m.payload) }}
+	if s.keyed {
+		t.kind = pb.Subscribe_KEY_SHARED
+	}
+	t.run(ctx)
+}
+
+// consumeStock does the same with the stock client.
+func (s *stream) consumeStock(ctx context.Context, c pulsar.Consumer) {
 	defer close(s.consumed)
 	defer c.Close()
-	take := s.notes.ordered
-	if s.keyed {
-		take = s.notes.keyed
-	}
-	for {
-		if total := s.total.Load(); total > 0 && int64(s.notes.came) >= total {
-			return
-		}
-		one, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	for !s.consumedAll() && ctx.Err() == nil {
+		one, cancel := context.WithTimeout(ctx, tailLook)
 		m, err := c.Receive(one)
 		cancel()
 		if err != nil {
-			if ctx.Err() != nil {
-				return
-			}
 			continue
 		}
-		n, err := s.number(m.Payload())
-		if err == nil {
-			err = take(n, positionOf(m.ID()), s.once)
-		}
-		if err != nil {
-			s.v.wrongf("%s, consumer: %v", s.topic, err)
-		}
-		s.came.Store(int64(s.notes.came))
+		s.take(positionOf(m.ID()), m.Payload())
 		_ = c.Ack(m) // an acknowledgement that gets lost brings the message again
 	}
 }
 
 // readBack reads the topic from its start to its end and compares it with the receipts.
 func (s *stream) readBack(ctx context.Context, client pulsar.Client) (read int, err error) {
-	total := int(s.total.Load())
 	back := newNotes()
-	var r pulsar.Reader
-	err = again(ctx, func() (err error) {
-		r, err = client.CreateReader(pulsar.ReaderOptions{Topic: s.topic, StartMessageID: pulsar.EarliestMessageID(), ReceiverQueueSize: 500, BackoffPolicyFunc: eager})
-		return err
-	})
+	last, err := endOf(ctx, client, s.topic)
 	if err != nil {
-		return 0, fmt.Errorf("%s: create a reader: %w", s.topic, err)
+		return 0, err
 	}
-	defer r.Close()
-	var end pulsar.MessageID
-	if err := again(ctx, func() (err error) { end, err = r.GetLastMessageID(); return err }); err != nil {
-		return 0, fmt.Errorf("%s: ask for the last message: %w", s.topic, err)
-	}
-	last := position{end.LedgerID(), end.EntryID(), 0}
-	for back.came < total || (position{back.last.ledger, back.last.entry, 0}) != last {
-		one, cancel := context.WithTimeout(ctx, silence)
-		m, err := r.Next(one)
-		cancel()
-		if err != nil {
-			s.v.wrongf("%s, read back: nothing comes after %v; %d of %d messages came and the topic ends at %v: %v", s.topic, back.last, back.came, total, last, err)
-			break
-		}
-		n, err := s.number(m.Payload())
+	total := int(s.total.Load())
+	quiet := time.Now()
+	t := tail{owner: s.owner, topic: s.topic, name: "read-back", kind: pb.Subscribe_EXCLUSIVE, noAcks: true}
+	t.each = func(m message) {
+		quiet = time.Now()
+		n, err := s.number(m.payload)
 		if err == nil {
-			err = back.ordered(n, positionOf(m.ID()), s.once)
+			err = back.ordered(n, m.at, s.once)
 		}
 		if err != nil {
 			s.v.wrongf("%s, read back: %v", s.topic, err)
 		}
 	}
+	t.finished = func() bool {
+		return back.came >= total && !last.after(back.last) || time.Since(quiet) > silence
+	}
+	t.run(ctx)
+	if last.after(back.last) && ctx.Err() == nil {
+		s.v.wrongf("%s, read back: nothing comes after %v; %d of %d messages came and the topic ends at %v", s.topic, back.last, back.came, total, last)
+	}
 	for _, err := range back.against(s.receipts) {
 		s.v.wrongf("%s, read back: %v", s.topic, err)
 	}
-	return back.came, nil
+	return back.came, ctx.Err()
 }

@@ -168,7 +168,7 @@ var shapes = [2][]shape{
 	{
 		{name: "batched", ns: "default", batched: true, once: true, keep: true, keyed: true, size: 200, rate: 400},
 		{name: "single", ns: "default", once: true, keep: true, size: 500, rate: 100},
-		{name: "plain", ns: "plain", batched: true, keep: true, keyed: true, size: 200, rate: 150},
+		{name: "plain", ns: "plain", batched: true, keep: true, keyed: true, stock: true, size: 200, rate: 150},
 		{name: "churn", ns: "churn", once: true, size: 6 << 10, rate: 200},
 	},
 	{
@@ -185,7 +185,7 @@ func (w *world) nextStreams(generation int) error {
 	var wg sync.WaitGroup
 	for form, list := range shapes {
 		for _, sh := range list {
-			s := &stream{shape: sh, v: &w.verdict, acks: &w.acks[form]}
+			s := &stream{shape: sh, v: &w.verdict, acks: &w.acks[form], owner: w.owner(form)}
 			s.topic = fmt.Sprintf("persistent://public/%s/%s-%d", s.ns, s.name, generation)
 			w.streams = append(w.streams, s)
 			wg.Go(func() {
@@ -199,6 +199,24 @@ func (w *world) nextStreams(generation int) error {
 	}
 	wg.Wait()
 	return errors.Join(all...)
+}
+
+// owner asks which broker of a form serves a topic.
+func (w *world) owner(form int) func(ctx context.Context, topic string) (string, error) {
+	return func(ctx context.Context, topic string) (string, error) {
+		if form == 1 {
+			return w.alone.p.Load().Pulsar, nil
+		}
+		var list []*product.Process
+		for _, m := range w.brokers {
+			list = append(list, m.p.Load())
+		}
+		p, err := owner(ctx, list, topic)
+		if err != nil {
+			return "", err
+		}
+		return p.Pulsar, nil
+	}
 }
 
 // retire ends the writers of a generation, waits for its receipts and consumers, reads back what was kept, and deletes the topics. Kills go on

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/strobemq/strobe/bench/load"
+)
+
+// TestJudge: 1 ms all the time, but for half a second behind the fault, whose publishes are all answered at its end.
+func TestJudge(t *testing.T) {
+	const blocked = 500 * time.Millisecond
+	answers := func(until time.Duration) (list []load.Answer) {
+		for at := time.Duration(0); at < until; at += time.Millisecond {
+			took := time.Millisecond
+			if at >= calm && at < calm+blocked {
+				took = calm + blocked - at
+			}
+			list = append(list, load.Answer{At: at, Took: took})
+		}
+		return list
+	}
+	s := seen{back: -1}
+	s.judge(answers(calm + 5*time.Second))
+	if s.before != time.Millisecond || s.stall != blocked || s.back != blocked {
+		t.Errorf("p99 before %v, stall %v, back after %v", s.before, s.stall, s.back)
+	}
+	s = seen{back: -1}
+	s.judge(answers(calm + blocked + settled/2))
+	if s.back >= 0 {
+		t.Errorf("back after %v, and nobody could know", s.back)
+	}
+}

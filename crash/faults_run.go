@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/internal/product"
+)
+
+const (
+	faultTopic = "persistent://public/default/steady"
+	faultRate  = 2000 // messages a second
+)
+
+var faultShape = load.Shape{Messages: 1, Size: 1 << 10}
+
+// seen is what came of a fault.
+type seen struct {
+	fault
+	sent, failed int
+	before       time.Duration // p99 of 250 ms, the median of those before the fault
+	stall        time.Duration // the slowest publish behind the fault
+	back         time.Duration // from the fault until p99 is below twice before for a second; negative: never
+	read         int           // messages read back
+	err          error
+}
+
+// faultTable goes through the faults whose name contains only, each in a cluster of its own, and writes the table; false: a publish failed or a
+// message was lost.
+func faultTable(ctx context.Context, o options, away time.Duration, only string) (ok bool, err error) {
+	if err := o.prepare(); err != nil {
+		return false, err
+	}
+	ok = true
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d messages of %v a second, published at their times whatever the answers do; 3/3/2, all processes on one machine, etcd with three members.\n\n", faultRate, faultShape)
+	fmt.Fprintf(&b, "| what happens | bookies | published | failed | lost | p99 before | longest stall | p99 below twice that again after |\n|---|---|---|---|---|---|---|---|\n")
+	for i, f := range faults(away) {
+		if !strings.Contains(f.name, only) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		s := f.run(ctx, o, filepath.Join(o.dir, fmt.Sprintf("fault-%d", i)))
+		fmt.Println(s.row())
+		if s.err != nil {
+			fmt.Println("   ", s.err)
+		}
+		if s.err != nil || s.failed > 0 || s.read < s.sent {
+			ok = false
+		}
+		b.WriteString(s.row() + "\n")
+	}
+	if o.out != "" && only == "" {
+		if err := replaceTable(o.out, "faults", b.String()); err != nil {
+			return false, err
+		}
+	}
+	if ok {
+		return true, os.RemoveAll(o.dir)
+	}
+	fmt.Println("data and logs are in", o.dir)
+	return false, nil
+}
+
+func (s seen) row() string {
+	if s.err != nil && s.sent == 0 {
+		return fmt.Sprintf("| %s | %d | left out: %v | | | | | |", s.name, s.bookies, s.err)
+	}
+	back := "never"
+	if s.back >= 0 {
+		back = fmt.Sprintf("%.2f s", s.back.Seconds())
+	}
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %.1f ms | %.0f ms | %s |", s.name, s.bookies, s.sent, s.failed, max(0, s.sent-s.failed-s.read), millis(s.before), millis(s.stall), back)
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// run starts a cluster, publishes, lets the fault happen and reads everything back.
+func (f fault) run(ctx context.Context, o options, dir string) seen {
+	s := seen{fault: f, back: -1}
+	if f.lasts == 0 {
+		f.lasts = faultLasts
+	}
+	var failed error
+	release := func() {}
+	c, err := product.StartCluster(ctx, product.ClusterOptions{Binary: o.strobe, Dir: dir, Etcds: 3, Bookies: f.bookies, Brokers: max(1, f.brokers), Progress: os.Stderr,
+		Set: []string{"log.level=debug", "bookie.diskReserveMB=64", "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1", "broker.brokerDeduplicationEnabled=true"},
+		Each: func(name string, p *product.Options) {
+			if name == "bookie-0" && f.small {
+				release, failed = smallDisk(p)
+			}
+		}})
+	defer func() { release() }()
+	defer c.Kill()
+	if s.err = errors.Join(failed, err); s.err != nil {
+		return s
+	}
+	trouble := make(chan error, 1)
+	go func() {
+		sleep(ctx, calm)
+		err := f.strike(ctx, c)
+		sleep(ctx, f.lasts)
+		if f.mend != nil {
+			err = errors.Join(err, f.mend(ctx, c))
+		}
+		trouble <- err
+	}()
+	var answers []load.Answer
+	if f.stock {
+		answers, s.sent, s.failed, s.err = publishStock(ctx, c, calm+f.lasts+aftermath, dir)
+	} else {
+		answers, s.sent, s.failed, s.err = publish(ctx, c, calm+f.lasts+aftermath)
+	}
+	s.err = errors.Join(s.err, <-trouble)
+	s.judge(answers)
+	if s.err == nil {
+		s.read, s.err = count(ctx, c, s.sent)
+	}
+	return s
+}
+
+// count reads the topic from its start and says how many messages there are, up to want.
+func count(ctx context.Context, c *product.Cluster, want int) (int, error) {
+	p, err := owner(ctx, c.Brokers, faultTopic)
+	if err != nil {
+		return 0, err
+	}
+	r, err := load.NewConsumer(ctx, p.Pulsar, load.Subscription{Name: "count", Earliest: true}, faultTopic)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	got, err := r.Wait(ctx, uint64(want))
+	return int(got.Messages), err
+}
