@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
@@ -31,11 +30,12 @@ func (w *writer) answered(done []*bk.BookieAdd, now time.Time) {
 		o, m := r.op, r.member
 		m.outstanding--
 		current := w.members[m.index] == m
+		counts := current && (!m.failed || w.c.o.mutant == mutantKeepAcks)
 		switch code := d.Err; {
 		case code == bk.OK:
 			taken++
-			m.progress = now
-			if current {
+			m.progress, m.trial = now, false
+			if counts {
 				w.window.Ack(o.entry, m.index)
 			}
 		case code == bk.ErrTooMany && current && !m.failed && w.err == nil:
@@ -45,44 +45,49 @@ func (w *writer) answered(done []*bk.BookieAdd, now time.Time) {
 			// Another client recovers the ledger, or this one never had a right to it, or no bookie could take the
 			// entry: a replacement would not help.
 			w.breakLocked(code)
-		case current:
-			w.failLocked(m, code)
+		default:
+			m.lack(o.entry)
+			if current {
+				w.failLocked(m, code)
+			}
+			w.markLocked(m)
 		}
 		o.answered()
 	}
 	w.confirmLocked()
 	for _, m := range w.members {
-		if len(m.again) > 0 {
+		if len(m.again) > 0 && !m.failed {
 			w.againLocked(m, 2*taken)
 		}
+	}
+	if w.closing {
+		w.calm.Broadcast()
 	}
 }
 
 // confirmLocked completes what has its ack quorum, in entry order.
 func (w *writer) confirmLocked() {
-	if w.changing || w.err != nil {
+	if w.err != nil || w.recovering && w.changing { // a recovery has nobody to hold up, and should leave no copy missing
 		return
 	}
 	n := w.window.Confirm()
+	if n > 0 && !w.starved.IsZero() {
+		w.starved = time.Time{}
+	}
 	for range n {
 		o := w.pending.pop()
 		w.lac, w.length = o.entry, o.length
+		if w.gaps > 0 {
+			w.holdLocked(o)
+		}
 		w.done.push(o.completed())
 	}
-	w.tellLocked()
-}
-
-// failLocked takes a member out of the writing and has a replacement looked for.
-func (w *writer) failLocked(m *member, why error) {
-	if m.failed || w.err != nil {
-		return
+	if n > 0 && w.gaps > 0 {
+		for _, m := range w.members {
+			w.markLocked(m)
+		}
 	}
-	m.failed = true
-	m.dropAgain()
-	w.c.quarantine(m.id)
-	w.c.metrics.failures.Add(1)
-	w.c.log.Warn("bookie failed", "ledger", w.id, "bookie", m.id, "error", why)
-	w.changeLocked(why)
+	w.tellLocked()
 }
 
 // armLocked has tick called in a while, or earlier if it already was to be.
@@ -98,38 +103,3 @@ func (w *writer) armLocked(now time.Time, after time.Duration) {
 		w.timer.Reset(after)
 	}
 }
-
-// tick looks for bookies that hang, tries those again whose queues were full, and looks for a bookie where the ensemble
-// misses one.
-func (w *writer) tick() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.due = time.Time{}
-	now := time.Now()
-	missing := false
-	for _, m := range w.members {
-		if w.err != nil {
-			return
-		}
-		switch left := w.c.o.AddTimeout - now.Sub(m.progress); {
-		case m.failed:
-		case m.outstanding == 0 && len(m.again) == 0:
-		case left <= 0 && m.outstanding > 0:
-			w.failLocked(m, bk.ErrTimeout)
-		case left <= 0:
-			w.failLocked(m, bk.ErrTooMany)
-		case m.outstanding == 0:
-			w.againLocked(m, againProbe)
-			w.armLocked(now, againPause)
-		default:
-			w.armLocked(now, left)
-		}
-		missing = missing || m.failed
-	}
-	if missing {
-		w.changeLocked(errMissing)
-		w.armLocked(now, w.c.o.Retry)
-	}
-}
-
-var errMissing = errors.New("the ensemble misses a bookie")

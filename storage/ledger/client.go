@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
@@ -37,8 +38,13 @@ type Client struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // ensemble changes, reads of a recovery, marks
 
+	changes chan struct{} // room for ensemble changes
+
 	mu          sync.Mutex
-	quarantined map[string]time.Time // until when
+	quarantined map[string]sentence
+	slow        map[string]time.Time     // bookies that made a read wait: until when others are asked first
+	lags        map[string]*atomic.Int64 // of a bookie: see member
+	away        time.Time                // until when the metadata is not asked about ensemble changes
 	writers     map[*writer]bool
 	closed      bool
 }
@@ -47,7 +53,8 @@ var _ bk.Ledgers = (*Client)(nil)
 
 // New returns a client. It owns neither the store nor the bookies.
 func New(store meta.Store, bookies Bookies, o Options) *Client {
-	c := &Client{meta: store, bookies: bookies, o: o.withDefaults(), quarantined: map[string]time.Time{}, writers: map[*writer]bool{}}
+	c := &Client{meta: store, bookies: bookies, o: o.withDefaults(), writers: map[*writer]bool{},
+		quarantined: map[string]sentence{}, slow: map[string]time.Time{}, lags: map[string]*atomic.Int64{}, changes: make(chan struct{}, maxChanges)}
 	c.log = c.o.Log.With("component", "ledger")
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.ops.New = func() any { return new(op) }
@@ -112,10 +119,10 @@ func (c *Client) newEnsemble(q bk.Quorum) ([]*member, error) {
 			tried = append(tried, id)
 			conn, err := c.bookies.Conn(id)
 			if err != nil {
-				c.quarantine(id)
+				c.quarantine(id, err)
 				continue
 			}
-			members = append(members, &member{index: len(members), id: id, conn: conn})
+			members = append(members, c.newMember(len(members), id, conn))
 		}
 	}
 	if _, ok := quorum.Shrink(q, len(members)); !ok {
@@ -153,29 +160,6 @@ func (c *Client) Delete(ctx context.Context, id int64) error {
 		return fmt.Errorf("delete ledger %d: %w", id, err)
 	}
 	return nil
-}
-
-// quarantine keeps a bookie that failed out of new ensembles for a while, where there are others.
-func (c *Client) quarantine(id string) {
-	c.mu.Lock()
-	c.quarantined[id] = time.Now().Add(c.o.Quarantine)
-	c.mu.Unlock()
-}
-
-// avoided is the bookies in quarantine.
-func (c *Client) avoided() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var ids []string
-	now := time.Now()
-	for id, until := range c.quarantined {
-		if now.After(until) {
-			delete(c.quarantined, id)
-			continue
-		}
-		ids = append(ids, id)
-	}
-	return ids
 }
 
 // start runs f on a goroutine that Close joins; it reports false, and runs nothing, when the client is closed.

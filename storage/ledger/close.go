@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
@@ -22,13 +23,14 @@ func (w *writer) Close(ctx context.Context) error {
 		return nil
 	}
 	w.closing = true
-	why := w.err
+	fenced := errors.Is(w.err, bk.ErrFenced)
+	clean := w.lingerLocked()
 	w.quietLocked()
 	md, version, lac, length := w.md, w.version, w.lac, w.length
 	w.mu.Unlock()
 
 	var err error
-	if errors.Is(why, bk.ErrFenced) && w.c.o.mutant != mutantCloseOverFence {
+	if fenced && w.c.o.mutant != mutantCloseOverFence {
 		md, err = w.c.awaitClosed(ctx, w.id)
 	} else {
 		md, _, err = w.c.update(ctx, w.id, md, version, func(md *bkwire.Metadata) (bool, error) {
@@ -43,6 +45,7 @@ func (w *writer) Close(ctx context.Context) error {
 			return true, nil
 		})
 		if errors.Is(err, bk.ErrFenced) {
+			fenced = true
 			md, err = w.c.awaitClosed(ctx, w.id)
 		}
 		if errors.Is(err, bk.ErrNoLedger) {
@@ -60,9 +63,55 @@ func (w *writer) Close(ctx context.Context) error {
 	w.closed = true
 	if md != nil {
 		w.md, w.lac, w.length = md, md.Last, md.Length
+		if !fenced {
+			w.markOwedLocked(clean)
+		}
 	}
 	w.c.forget(w)
 	return nil
+}
+
+// lingerTime is how long a Close waits for bookies that still owe answers to entries that are confirmed without them.
+const lingerTime = 200 * time.Millisecond
+
+// lingerLocked waits, when all is confirmed, for the last copies: whoever reads a closed ledger takes one that is missing for a lack.
+// It reports whether all was confirmed.
+func (w *writer) lingerLocked() (clean bool) {
+	over := false
+	t := time.AfterFunc(lingerTime, func() {
+		w.mu.Lock()
+		over = true
+		w.calm.Broadcast()
+		w.mu.Unlock()
+	})
+	defer t.Stop()
+	for !over && w.err == nil && w.pending.first == nil && w.owedLocked() {
+		w.calm.Wait()
+	}
+	return w.err == nil && w.pending.first == nil
+}
+
+func (w *writer) owedLocked() bool {
+	return slices.ContainsFunc(w.members, func(m *member) bool { return !m.failed && m.outstanding > 0 })
+}
+
+// markOwedLocked reports the members of a closed ledger that still owe answers: nobody will ask them again. A change whose fate was not
+// known may have been found in the metadata; then those that it names were never sent anything. What was not confirmed is owed to nobody.
+func (w *writer) markOwedLocked(clean bool) {
+	last := w.md.LastSegment()
+	for _, m := range w.members {
+		switch id := last.Bookies[m.index]; {
+		case m.leaving && id != m.id:
+			m.until = last.First
+			if last.First <= w.lac {
+				w.c.marks.add(w.id, id)
+			}
+		case clean && m.outstanding > 0:
+			m.lack(w.lac)
+		}
+		m.leaving = false
+		w.markLocked(m)
+	}
 }
 
 // quietLocked fails what is pending and waits until owners were told of everything and no ensemble change is under way.

@@ -10,7 +10,6 @@ import (
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/bookie"
-	"github.com/strobemq/strobe/storage/meta"
 	"github.com/strobemq/strobe/storage/meta/memory"
 	"github.com/strobemq/strobe/storage/storagetest"
 )
@@ -253,38 +252,6 @@ func (p *peer) Read(ctx context.Context, r bk.BookieRead) ([]bk.Entry, error) {
 }
 
 func (p *peer) Close() error { return nil }
-
-// faultMeta is a metadata store whose answers can be lost.
-type faultMeta struct {
-	*memory.Store
-	mu sync.Mutex
-	// put decides before a Put: whether it happens, and what is answered (nil: what happened).
-	put func(key string, data []byte) (happens bool, answer error)
-}
-
-func (m *faultMeta) Put(ctx context.Context, key string, data []byte, expect meta.Version) (meta.Version, error) {
-	m.mu.Lock()
-	decide := m.put
-	m.mu.Unlock()
-	if decide == nil {
-		return m.Store.Put(ctx, key, data, expect)
-	}
-	happens, answer := decide(key, data)
-	if !happens {
-		return 0, answer
-	}
-	v, err := m.Store.Put(ctx, key, data, expect)
-	if answer != nil {
-		return 0, answer
-	}
-	return v, err
-}
-
-func (m *faultMeta) onPut(f func(key string, data []byte) (bool, error)) {
-	m.mu.Lock()
-	m.put = f
-	m.mu.Unlock()
-}
 
 var triple = bk.CreateOptions{Quorum: bk.Quorum{Ensemble: 3, Write: 3, Ack: 2}, Digest: bk.DigestCRC32C}
 

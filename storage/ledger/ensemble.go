@@ -1,59 +1,113 @@
 package ledger
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
+	"github.com/strobemq/strobe/storage/meta"
 	"github.com/strobemq/strobe/storage/quorum"
 )
 
-// changeLocked starts an ensemble change unless one is under way, which takes the new failure along. From here to its end
-// nothing is confirmed (interop §3.4).
-func (w *writer) changeLocked(why error) {
+// An ensemble change names another bookie in place of a failed one. It holds nobody up: entries that have their ack quorum
+// without the failed bookie are confirmed all the while. While the metadata is away it is put off.
+
+const (
+	// maxChanges is how many ledgers of a client change their metadata at once: a bookie that goes is missed by all of them.
+	maxChanges = 16
+	// probeTime is how long the metadata may take to answer before a change is put off.
+	probeTime = 3 * time.Second
+	// probePause is for how long it is then left in peace.
+	probePause = time.Second
+	// awayNews is how long it must have been there for its going to be told.
+	awayNews = time.Minute
+	// longestPause is that between two attempts at a change that may have been written already.
+	longestPause = time.Second
+)
+
+// changeLocked starts an ensemble change unless one is under way, which takes the new failure along.
+func (w *writer) changeLocked() {
 	if w.changing || w.err != nil {
 		return
 	}
-	w.changing = w.c.start(func() { w.change(why) })
+	w.changing = w.c.start(w.change)
+	w.seeking = w.changing
 }
 
-// change replaces failed members until there are none, or no bookies to replace them with. In the latter case the ledger
-// goes on as long as what is left can make the ack quorum; else it ends.
-func (w *writer) change(why error) {
+// writingLocked reports whether a change is being written to the metadata, which may take long, and knows nothing of what failed since.
+func (w *writer) writingLocked() bool { return w.changing && !w.seeking && !w.recovering }
+
+// change replaces failed members until nothing more can be done for now.
+func (w *writer) change() {
 	for {
-		failed, current, lac, ok := w.failures()
-		if !ok {
+		seen := w.round()
+		w.mu.Lock()
+		if w.ctx.Err() != nil || w.gaps == 0 || seen == w.failures {
+			w.changing, w.seeking = false, false
+			if w.gaps > 0 && w.ctx.Err() == nil {
+				w.missLocked(time.Now())
+			}
+			w.confirmLocked()
+			w.calm.Broadcast()
+			w.mu.Unlock()
 			return
 		}
-		members := w.replacements(failed, current)
-		var err error
-		if len(members) > 0 {
-			err = w.persist(lac, current, members)
-		}
-		w.mu.Lock()
-		switch {
-		case w.err != nil:
-		case err != nil:
-			w.breakLocked(err)
-		case len(members) == 0:
-			w.goOnLocked(why)
-		default:
-			w.replaceLocked(members)
-			w.mu.Unlock()
-			continue
-		}
-		w.changeEndsLocked()
+		w.seeking = true // more failed meanwhile
 		w.mu.Unlock()
-		return
 	}
 }
 
-// failures is the failed members now, the ensemble, and the last confirmed entry, which stays what it is. With nothing to
-// do it ends the change and returns false.
-func (w *writer) failures() (failed []*member, current []string, lac int64, ok bool) {
+// round replaces the members that are failed now, as far as there are others and metadata. It returns how many failures it knows of.
+func (w *writer) round() (seen int) {
+	leave := func() {}
+	if !w.inMemory() {
+		select {
+		case w.c.changes <- struct{}{}:
+			leave = sync.OnceFunc(func() { <-w.c.changes })
+			defer leave()
+		case <-w.ctx.Done():
+			return 0
+		}
+	}
+	failed, current, seen, desperate := w.missing()
+	joining := w.successors(failed, current, desperate)
+	var md *bkwire.Metadata
+	var version meta.Version
+	if len(joining) > 0 && !w.inMemory() {
+		var err error
+		if md, version, err = w.probe(); err != nil {
+			w.end(err)
+			joining = nil
+		}
+	}
+	w.mu.Lock()
+	w.seeking = false
+	joining = slices.DeleteFunc(joining, func(m *member) bool { return !w.leaveLocked(w.members[m.index]) })
+	if len(joining) < len(failed) && seen == w.failures {
+		w.putOffLocked()
+	}
+	current = idsOf(w.members)
+	w.mu.Unlock()
+	if len(joining) == 0 {
+		return seen
+	}
+	next := current
+	for _, m := range joining {
+		next[m.index] = m.id
+	}
+	if err := w.persist(md, version, next, joining, leave); err != nil {
+		w.end(err)
+	}
+	return seen
+}
+
+// missing is the failed members and the ensemble, and whether any bookie would do.
+func (w *writer) missing() (failed []*member, current []string, seen int, desperate bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.members {
@@ -61,26 +115,19 @@ func (w *writer) failures() (failed []*member, current []string, lac int64, ok b
 			failed = append(failed, m)
 		}
 	}
-	if w.err != nil || len(failed) == 0 {
-		w.changeEndsLocked()
-		return nil, nil, 0, false
+	desperate, w.desperate = w.desperate, false
+	return failed, idsOf(w.members), w.failures, desperate
+}
+
+// successors finds another bookie for each failed member, as far as there are any. Bookies that failed lately are none: two that are
+// gone but still registered would take turns for ever. Without an ack quorum they are better than nothing, at the pace in
+// which the ledger then looks for bookies.
+func (w *writer) successors(failed []*member, current []string, desperate bool) []*member {
+	var joining []*member
+	writable, avoid, without := w.c.bookies.Writable(), w.c.avoided(), slices.Clone(current)
+	if !desperate {
+		without = append(without, avoid...)
 	}
-	return failed, idsOf(w.members), w.window.LAC(), true
-}
-
-func (w *writer) changeEndsLocked() {
-	w.changing = false
-	w.confirmLocked()
-	w.calm.Broadcast()
-}
-
-// replacements finds a bookie for each failed member, as far as there are any. When there is no other, the failed bookie
-// itself is taken back once it is writable and out of quarantine: it has fewer entries than the metadata says, like any
-// slow bookie, and is asked for nothing that it must have.
-func (w *writer) replacements(failed []*member, current []string) []*member {
-	var members []*member
-	without := slices.Clone(current)
-	writable, avoid := w.c.bookies.Writable(), w.c.avoided()
 	for _, f := range failed {
 		for {
 			others := quorum.Choose(1, writable, without, avoid, w.c.o.pick)
@@ -89,117 +136,160 @@ func (w *writer) replacements(failed []*member, current []string) []*member {
 			}
 			without = append(without, others[0])
 			if conn, err := w.c.bookies.Conn(others[0]); err == nil {
-				members = append(members, &member{index: f.index, id: others[0], conn: conn})
-				f = nil
+				joining = append(joining, w.c.newMember(f.index, others[0], conn))
 				break
 			}
-			w.c.quarantine(others[0])
-		}
-		if f == nil || !slices.Contains(writable, f.id) || slices.Contains(avoid, f.id) {
-			continue
-		}
-		if conn, err := w.c.bookies.Conn(f.id); err == nil {
-			members = append(members, &member{index: f.index, id: f.id, conn: conn})
+			w.c.quarantine(others[0], bk.ErrUnavailable)
 		}
 	}
-	return members
+	return joining
 }
 
-// persist makes the changed ensemble, from the entry behind lac on, durable in the metadata. A recovery keeps it in memory
-// until it closes the ledger.
-func (w *writer) persist(lac int64, current []string, members []*member) error {
-	next := slices.Clone(current)
-	for _, m := range members {
-		next[m.index] = m.id
+// inMemory reports whether the change is kept in memory: a recovery's is until it closes the ledger.
+func (w *writer) inMemory() bool { return w.recovering && w.c.o.mutant != mutantPersistEarly }
+
+// errLater is that somebody else changed the ensemble behind the entry of ours.
+var errLater = fmt.Errorf("a later ensemble is there: %w", bk.ErrMetadata)
+
+// errAway is that the metadata does not answer; the change is put off.
+var errAway = errors.New("the metadata is away")
+
+// probe reads the ledger's metadata. From the moment in which a change may have been written until its fate is known, neither the
+// failed bookie nor its successor is of use. So there must be somebody to write it to.
+func (w *writer) probe() (*bkwire.Metadata, meta.Version, error) {
+	if w.c.metaAway() {
+		return nil, 0, errAway
 	}
-	if slices.Equal(next, current) {
-		return nil // failed bookies that came back
+	ctx, cancel := context.WithTimeout(w.ctx, probeTime)
+	defer cancel()
+	md, version, err := w.c.load(ctx, w.id)
+	switch {
+	case w.ctx.Err() != nil:
+		return nil, 0, errAway
+	case err == nil && md.State != bkwire.Open && !w.recovering:
+		return nil, 0, bk.ErrFenced
+	case err == nil || errors.Is(err, bk.ErrNoLedger):
+		return md, version, err
 	}
+	if w.c.sawMetaAway() {
+		w.c.log.Warn("ensemble changes are put off", "ledger", w.id, "error", err)
+	}
+	return nil, 0, errAway
+}
+
+// end ends the writer over an error of a change, if it is one to end over.
+func (w *writer) end(err error) {
 	w.mu.Lock()
-	md, version := w.md, w.version
-	w.mu.Unlock()
-	if w.recovering && w.c.o.mutant != mutantPersistEarly {
-		md = md.Clone()
-		if !md.SetEnsemble(lac+1, next) {
-			return fmt.Errorf("ensemble change at entry %d: %w", lac+1, bk.ErrRecovery)
-		}
-		w.mu.Lock()
-		w.md = md
-		w.mu.Unlock()
-		return nil
+	defer w.mu.Unlock()
+	if !errors.Is(err, errAway) {
+		w.breakLocked(err)
 	}
-	md, version, err := w.c.update(w.ctx, w.id, md, version, func(md *bkwire.Metadata) (bool, error) {
+}
+
+// leaveLocked prepares a failed member for being replaced in the metadata; false when that is not called for any more.
+func (w *writer) leaveLocked(m *member) bool {
+	if !m.failed || w.err != nil {
+		return false
+	}
+	m.leaving = true
+	return true
+}
+
+// putOffLocked is called when failed members stay without successors for now. Nothing is held for them any longer.
+func (w *writer) putOffLocked() {
+	for _, m := range w.members {
+		if m.failed && !m.leaving {
+			m.dropAgain()
+			w.markLocked(m)
+		}
+	}
+	if w.gaps > 0 && w.writingLocked() {
+		w.missLocked(time.Now())
+	}
+}
+
+// beginLocked is the entry that a change made now begins with: the first that all successors can have from, and that no bookie
+// they replace helped to confirm.
+func (w *writer) beginLocked(joining []*member) int64 {
+	first := int64(0)
+	for _, j := range joining {
+		m := w.members[j.index]
+		if !m.holds {
+			m.holds, m.from = true, w.window.LAC()+1
+		}
+		first = max(first, m.from)
+	}
+	if w.c.o.mutant == mutantChangeAhead {
+		first += int64(w.window.Pending())
+	}
+	return max(first, w.md.LastSegment().First)
+}
+
+// persist makes the changed ensemble durable in the metadata and puts the new members in place. It returns when it is known whether
+// the change was written, or with the writer's end. It calls leave when others need not wait for it.
+func (w *writer) persist(md *bkwire.Metadata, version meta.Version, next []string, joining []*member, leave func()) error {
+	change := func(md *bkwire.Metadata) (bool, error) {
 		if md.State != bkwire.Open && !w.recovering {
 			return false, bk.ErrFenced
 		}
-		if !md.SetEnsemble(lac+1, next) {
-			return false, fmt.Errorf("ensemble change at entry %d: %w", lac+1, bk.ErrMetadata)
+		if slices.Equal(md.LastSegment().Bookies, next) {
+			return false, nil // by an attempt whose answer was lost
+		}
+		w.mu.Lock()
+		first := w.beginLocked(joining)
+		w.mu.Unlock()
+		if !md.SetEnsemble(first, next) {
+			return false, fmt.Errorf("ensemble change at entry %d: %w", first, errLater)
 		}
 		return true, nil
-	})
-	if err != nil {
-		return err
+	}
+	if w.inMemory() {
+		md = w.md.Clone()
+		if _, err := change(md); err != nil {
+			return fmt.Errorf("%w: %w", bk.ErrRecovery, err)
+		}
+	} else {
+		var err error
+		if md, version, err = w.insist(md, version, change, leave); err != nil {
+			return err
+		}
 	}
 	w.mu.Lock()
-	w.md, w.version = md, version
-	w.mu.Unlock()
-	w.c.log.Info("ensemble changed", "ledger", w.id, "first", lac+1, "bookies", next)
+	defer w.mu.Unlock()
+	w.md = md
+	if !w.inMemory() {
+		w.version = version
+		w.c.log.Info("ensemble changed", "ledger", w.id, "first", md.LastSegment().First, "bookies", next)
+	}
+	w.c.metrics.changes.Add(1)
+	if w.err != nil {
+		return nil // its Close says what is missing
+	}
+	for _, m := range joining {
+		w.succeedLocked(w.members[m.index], m, md.LastSegment().First)
+		w.againLocked(m, len(m.again))
+	}
 	return nil
 }
 
-// replaceLocked puts the new members in place. What the former ones acknowledged of pending entries no longer counts, and
-// the new ones get all of it.
-func (w *writer) replaceLocked(members []*member) {
-	w.c.metrics.changes.Add(1)
-	for _, m := range members {
-		w.members[m.index] = m
-		if w.c.o.mutant != mutantKeepAcks {
-			w.window.Forget(m.index)
+// insist changes the metadata however long it is away: a change that was begun may have been written.
+func (w *writer) insist(md *bkwire.Metadata, version meta.Version, change func(*bkwire.Metadata) (bool, error), leave func()) (*bkwire.Metadata, meta.Version, error) {
+	for wait := unknownPause; ; wait = min(2*wait, longestPause) {
+		ctx, cancel := context.WithTimeout(w.ctx, probeTime)
+		next, v, err := w.c.update(ctx, w.id, md, version, change)
+		cancel()
+		switch {
+		case err == nil, errors.Is(err, bk.ErrFenced), errors.Is(err, bk.ErrNoLedger), errors.Is(err, errLater):
+			return next, v, err
+		case w.ctx.Err() != nil:
+			return nil, 0, errAway
 		}
-		for o := w.pending.first; o != nil; o = o.next {
-			if quorum.Holds(m.index, o.entry, w.md.Quorum) {
-				o.send(m)
-			}
+		leave()
+		if w.c.sawMetaAway() {
+			w.c.log.Warn("the metadata does not say whether an ensemble was changed, asking on", "ledger", w.id, "error", err)
 		}
-	}
-	w.flushLocked()
-}
-
-// goOnLocked decides what becomes of a ledger that misses bookies: it goes on with those it has when they can make the ack
-// quorum of every entry (Apache ends it; interop §11b), and is marked as under-replicated.
-func (w *writer) goOnLocked(why error) {
-	if !w.spareLocked(nil) {
-		var left []string
-		for _, m := range w.members {
-			if !m.failed {
-				left = append(left, m.id)
-			}
-		}
-		w.breakLocked(fault.LedgerNotEnough.New("of %v only %v are left and none replaces the others: %w", idsOf(w.members), left, fmt.Errorf("%w: %w", bk.ErrNotEnough, why)))
-		return
-	}
-	for _, m := range w.members {
-		if m.failed {
-			w.c.marks.add(w.id, m.id)
+		if pause(w.ctx, wait) != nil {
+			return nil, 0, errAway
 		}
 	}
-	w.armLocked(time.Now(), w.c.o.Retry)
-}
-
-// RolloverWanted implements bk.RolloverWanter: the ledger was made smaller than asked for, and there are bookies enough now.
-func (w *writer) RolloverWanted() bool {
-	w.mu.Lock()
-	smaller := w.err == nil && w.md.Quorum != w.asked
-	w.mu.Unlock()
-	if !smaller {
-		return false
-	}
-	avoid := w.c.avoided()
-	good := 0
-	for _, id := range w.c.bookies.Writable() {
-		if !slices.Contains(avoid, id) {
-			good++
-		}
-	}
-	return good > w.md.Quorum.Ensemble
 }

@@ -13,11 +13,16 @@ type Options struct {
 	AddTimeout time.Duration
 	// ReadTimeout bounds a read from one bookie. 0: 10 s.
 	ReadTimeout time.Duration
-	// Quarantine is how long a bookie that failed is taken for new ledgers and as a replacement only when there is no
-	// other. 0: 30 s.
+	// Patience is how long a read waits for one bookie while there is another to be asked. 0: 500 ms.
+	Patience time.Duration
+	// Quarantine is the longest time for which a bookie that failed is no replacement, and is taken for new ledgers only when
+	// there is no other. One that hung gets all of it at once; else it begins at a sixteenth and doubles with each failure. 0: 30 s.
 	Quarantine time.Duration
-	// Retry is how often a ledger that misses a bookie looks for one. 0: 5 s.
+	// Retry is how often a ledger that misses a bookie looks for one while it has its ack quorum. Without one it looks more often. 0: 5 s.
 	Retry time.Duration
+	// QuorumWait is how long adds wait when too few bookies for their ack quorum are left and none replaces the others; then the
+	// ledger ends with bk.ErrNotEnough. A recovery does not wait. 0: 1 min.
+	QuorumWait time.Duration
 	// FencedWait is how long the Close of a fenced writer waits for the recoverer to close the ledger. 0: 30 s.
 	FencedWait time.Duration
 	Log        *slog.Logger // nil: nothing is logged
@@ -31,8 +36,8 @@ func (o Options) withDefaults() Options {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&o.AddTimeout, 10 * time.Second}, {&o.ReadTimeout, 10 * time.Second}, {&o.Quarantine, 30 * time.Second},
-		{&o.Retry, 5 * time.Second}, {&o.FencedWait, 30 * time.Second},
+		{&o.AddTimeout, 10 * time.Second}, {&o.ReadTimeout, 10 * time.Second}, {&o.Patience, 500 * time.Millisecond},
+		{&o.Quarantine, 30 * time.Second}, {&o.Retry, 5 * time.Second}, {&o.QuorumWait, time.Minute}, {&o.FencedWait, 30 * time.Second},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.d
@@ -56,7 +61,8 @@ const (
 	mutantSkipRecoveryAdd        // recovery closes the ledger at what it read without writing it again
 	mutantFenceOne               // recovery believes the first answer to its fencing reads, and does not fence as it reads on
 	mutantMissingEarly           // one bookie without the entry is proof enough that there is none
-	mutantKeepAcks               // an ensemble change keeps the acknowledgements of the bookie that went
+	mutantKeepAcks               // the acknowledgements of a bookie that is being replaced count
+	mutantChangeAhead            // the new ensemble begins behind entries that are not confirmed yet
 	mutantCloseOverFence         // a fenced writer closes the ledger at its own end
 	mutantTailLAC                // recovery lets the entries it writes again tell how far it came
 	mutantPersistEarly           // recovery's ensemble change goes to the metadata before the ledger is closed

@@ -17,33 +17,20 @@ const (
 	againPause = 10 * time.Millisecond
 	// againProbe is how many entries it is then sent.
 	againProbe = 16
-	// maxLag is how many bytes of entries may wait for one bookie although they have their ack quorum.
+	// maxLag is how many bytes of one ledger's entries may wait for a bookie although they have their ack quorum.
 	maxLag = 16 << 20
+	// maxLagAll is that of all ledgers together.
+	maxLagAll = 64 << 20
 )
-
-// waitLocked has o sent to m again later.
-func (m *member) waitLocked(o *op) {
-	o.refs++
-	m.waiting += o.size()
-	m.again = append(m.again, o)
-}
-
-// unwait takes the first entry out of those that wait for m, after it was sent or when it need not be.
-func (m *member) unwait() {
-	o := m.again[0]
-	m.again[0] = nil
-	if m.again = m.again[1:]; len(m.again) == 0 {
-		m.again = nil
-	}
-	m.waiting -= o.size()
-	o.answered()
-}
 
 func (o *op) size() int64 { return int64(len(o.head) + len(o.body.B)) }
 
 // againLocked sends up to n of the entries that wait for m, or gives m up.
 func (w *writer) againLocked(m *member, n int) {
-	if m.waiting > maxLag && m.again[0].add == nil && w.spareLocked(m) {
+	if len(m.again) == 0 {
+		return
+	}
+	if (m.waiting > maxLag || m.lag.Load() > maxLagAll) && m.again[0].add == nil && w.spareLocked(m) {
 		w.failLocked(m, bk.ErrTooMany)
 		return
 	}
@@ -65,11 +52,4 @@ func (w *writer) spareLocked(m *member) bool {
 		}
 	}
 	return quorum.CanAck(alive, w.md.Quorum)
-}
-
-// dropAgain lets go what waits for m, which gets no more adds.
-func (m *member) dropAgain() {
-	for len(m.again) > 0 {
-		m.unwait()
-	}
 }

@@ -110,7 +110,7 @@ func (c *Client) readReplica(ctx context.Context, bookie string, d *bkwire.Diges
 	entries, err := conn.Read(timed, r)
 	if err != nil {
 		if timed.Err() != nil && ctx.Err() == nil {
-			c.quarantine(bookie)
+			c.quarantine(bookie, bk.ErrTimeout)
 			return nil, bk.ErrTimeout
 		}
 		return nil, err

@@ -83,7 +83,8 @@ func (r *recovery) rewriter(lac, length int64) *writer {
 	members := make([]*member, len(segment.Bookies))
 	for i, id := range segment.Bookies {
 		conn, err := r.c.bookies.Conn(id)
-		members[i] = &member{index: i, id: id, conn: conn, failed: err != nil}
+		members[i] = r.c.newMember(i, id, conn)
+		members[i].failed = err != nil
 	}
 	w := newWriter(r.c, r.id, r.md, r.version, *r.d, members, lac, length)
 	w.recovering = true

@@ -21,12 +21,13 @@ import (
 var simSeeds = flag.Int("sim.seeds", 60, "how many histories TestSimulation plays")
 
 // sim is one random history in fake time: a writer, bookies that die, hang, lose power, have no room and come back, a
-// metadata store whose answers get lost, recoverers that give up in the middle, and at last a judgement.
+// metadata store whose answers get lost and that is away for long, recoverers that give up in the middle, and at last a judgement.
 type sim struct {
-	c   *cluster
-	rng *rand.Rand
-	o   Options
-	q   bk.Quorum
+	c     *cluster
+	rng   *rand.Rand
+	o     Options
+	q     bk.Quorum
+	scale time.Duration // how long a moment is: a millisecond, or a second where the metadata goes away for minutes
 
 	mu       sync.Mutex
 	payloads [][]byte // by entry id
@@ -48,8 +49,8 @@ func (s *sim) dice(n int) int {
 	return s.rng.IntN(n)
 }
 
-// nap sleeps up to max.
-func (s *sim) nap(max time.Duration) { time.Sleep(time.Duration(s.dice(int(max)))) }
+// nap sleeps up to n moments.
+func (s *sim) nap(n int) { time.Sleep(time.Duration(s.dice(n * int(s.scale)))) }
 
 // AddsDone implements bk.AddsDone.
 func (s *sim) AddsDone(done []*bk.Add) {
@@ -99,7 +100,10 @@ func (forgotten) RecordsDone([]*bk.Record) {}
 // play runs the history of a seed and returns what went wrong in it.
 func play(t *testing.T, seed uint64, m mutant, sm storeMutant) (wrong []string) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sim{rng: rand.New(rand.NewPCG(seed, 1)), acked: bk.NoEntry}
+		s := &sim{rng: rand.New(rand.NewPCG(seed, 1)), acked: bk.NoEntry, scale: time.Millisecond}
+		if s.rng.IntN(3) == 0 {
+			s.scale = time.Second
+		}
 		quorums := []bk.Quorum{{Ensemble: 3, Write: 3, Ack: 2}, {Ensemble: 3, Write: 3, Ack: 2}, {Ensemble: 3, Write: 2, Ack: 2}, {Ensemble: 4, Write: 3, Ack: 2}, {Ensemble: 2, Write: 2, Ack: 1}}
 		s.q = quorums[s.rng.IntN(len(quorums))]
 		s.c = newCluster(t, 0)
@@ -124,8 +128,8 @@ func play(t *testing.T, seed uint64, m mutant, sm storeMutant) (wrong []string) 
 			}
 			p.store.SetSyncTime(time.Duration(1+s.rng.IntN(5)) * time.Millisecond)
 		}
-		s.o = Options{AddTimeout: 40 * time.Millisecond, ReadTimeout: 20 * time.Millisecond, Quarantine: 15 * time.Millisecond, Retry: 10 * time.Millisecond,
-			FencedWait: time.Minute, mutant: m, pick: s.dice}
+		s.o = Options{AddTimeout: 40 * s.scale, ReadTimeout: 20 * time.Millisecond, Patience: 10 * time.Millisecond, Quarantine: 15 * s.scale,
+			Retry: 10 * s.scale, QuorumWait: 60 * s.scale, FencedWait: 20 * time.Minute, mutant: m, pick: s.dice}
 		s.run()
 		wrong = s.wrong
 	})
@@ -139,6 +143,8 @@ func (s *sim) run() {
 		}
 		return s.dice(2) == 0, meta.ErrUnknown
 	})
+	s.c.meta.slow = func() time.Duration { return time.Duration(s.dice(int(3 * time.Millisecond))) }
+	s.c.meta.strays = func() bool { return s.dice(2) == 0 }
 	l := s.c.client(s.o)
 	created, err := l.Create(ctx, bk.CreateOptions{Quorum: s.q, Digest: bk.DigestCRC32C})
 	if err != nil {
@@ -150,7 +156,12 @@ func (s *sim) run() {
 	var writing, chaos sync.WaitGroup
 	writing.Go(func() { s.write(w) })
 	chaos.Go(func() { s.chaos(life) })
-	s.nap(60 * time.Millisecond)
+	if s.scale == time.Second {
+		s.nap(60)
+		s.c.meta.leave()
+		time.AfterFunc(time.Duration(s.dice(int(10*time.Minute))), s.c.meta.comeBack)
+	}
+	s.nap(60)
 	var recovering sync.WaitGroup
 	for range 1 + s.dice(2) {
 		recovering.Go(func() { s.recover(w.ID()) })
@@ -158,6 +169,7 @@ func (s *sim) run() {
 	recovering.Wait()
 	end()
 	chaos.Wait()
+	s.c.meta.comeBack()
 	s.heal()
 	s.recover(w.ID()) // for those that gave up
 	writing.Wait()
@@ -184,7 +196,7 @@ func (s *sim) write(w *writer) {
 		s.mu.Unlock()
 		w.Add(adds)
 		if s.dice(3) > 0 {
-			s.nap(2 * time.Millisecond)
+			s.nap(2)
 		}
 		w.mu.Lock()
 		broken := w.err != nil
@@ -198,7 +210,7 @@ func (s *sim) write(w *writer) {
 // chaos kills, stops and revives bookies until life ends.
 func (s *sim) chaos(life context.Context) {
 	for life.Err() == nil {
-		s.nap(8 * time.Millisecond)
+		s.nap(8)
 		p := s.c.peer(s.c.order[s.dice(len(s.c.order))])
 		p.mu.Lock()
 		state := p.state
@@ -241,7 +253,7 @@ func (s *sim) recover(id int64) {
 	for range 6 {
 		attempt, stop := context.WithCancel(ctx)
 		if s.dice(2) == 0 {
-			time.AfterFunc(time.Duration(s.dice(int(30*time.Millisecond))), stop)
+			time.AfterFunc(time.Duration(s.dice(30*int(s.scale))), stop)
 		}
 		l := s.c.client(s.o)
 		r, err := l.Open(attempt, id, true)
@@ -253,11 +265,11 @@ func (s *sim) recover(id int64) {
 			s.mu.Unlock()
 			return
 		}
-		if !errors.Is(err, bk.ErrRecovery) && !errors.Is(err, context.Canceled) && !errors.Is(err, bk.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, bk.ErrRecovery) && !errors.Is(err, context.Canceled) && !errors.Is(err, bk.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errNoMeta) {
 			s.fault("recovery: %v", err)
 		}
 		l.Close()
-		s.nap(10 * time.Millisecond)
+		s.nap(10)
 	}
 }
 
@@ -316,7 +328,7 @@ func (s *sim) judge(id int64) {
 func TestSimulation(t *testing.T) {
 	for seed := range uint64(*simSeeds) {
 		if wrong := play(t, seed, mutantNone, storeGood); len(wrong) > 0 {
-			t.Errorf("seed %d: %q", seed, wrong)
+			t.Fatalf("seed %d: %q", seed, wrong)
 		}
 	}
 }
@@ -336,6 +348,7 @@ func TestSimulationFindsMutants(t *testing.T) {
 		{"recovery fences one bookie", mutantFenceOne, storeGood}, // either of coverage and fencing reads would do
 		{"one bookie without the entry proves its absence", mutantMissingEarly, storeGood},
 		{"acknowledgements of replaced bookies count", mutantKeepAcks, storeGood},
+		{"a new ensemble begins too late", mutantChangeAhead, storeGood},
 		{"a fenced writer closes", mutantCloseOverFence, storeGood},
 		{"recovery persists an ensemble change early", mutantPersistEarly, storeGood},
 		{"a fence is answered before it is durable", mutantNone, storeEarlyFence},

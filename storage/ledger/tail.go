@@ -75,7 +75,8 @@ func (w *writer) startChangeIfFailed() {
 	defer w.mu.Unlock()
 	for _, m := range w.members {
 		if m.failed {
-			w.changeLocked(bk.ErrUnavailable)
+			w.cause = bk.ErrUnavailable
+			w.changeLocked()
 			return
 		}
 	}

@@ -33,38 +33,31 @@ type writer struct {
 	ctx  context.Context // ends when the writer breaks or closes
 	stop context.CancelFunc
 
-	mu       sync.Mutex
-	calm     *sync.Cond // of mu: completions were told, an ensemble change ended
-	md       *bkwire.Metadata
-	version  meta.Version
-	members  []*member // by ensemble index
-	window   *quorum.Window
-	pending  opQueue
-	total    int64 // payload bytes up to the last entry submitted
-	length   int64 // payload bytes up to the last confirmed
-	lac      int64
-	err      error // why nothing can be added any more
-	closed   bool  // Close ran to its end
-	closing  bool
-	changing bool // an ensemble change is under way: nothing is confirmed
-	done     addQueue
-	queued   bool // at the completer
-	telling  bool // the completer calls owners
-	timer    *time.Timer
-	due      time.Time // of the timer; zero: it does not run
-}
-
-// member is a bookie at a place of the ensemble. A bookie that takes its place is another member.
-type member struct {
-	index       int
-	id          string
-	conn        BookieConn
-	failed      bool      // gets no adds; a replacement is looked for
-	outstanding int       // adds it has not answered
-	progress    time.Time // when it last took an add, or began to owe answers
-	batch       []*bk.BookieAdd
-	again       []*op // refused for want of room, in order; what comes waits behind
-	waiting     int64 // bytes of again
+	mu        sync.Mutex
+	calm      *sync.Cond // of mu: completions were told, an ensemble change ended, a bookie answered a writer that closes
+	md        *bkwire.Metadata
+	version   meta.Version
+	members   []*member // by ensemble index
+	window    *quorum.Window
+	pending   opQueue
+	total     int64 // payload bytes up to the last entry submitted
+	length    int64 // payload bytes up to the last confirmed
+	lac       int64
+	err       error // why nothing can be added any more
+	closed    bool  // Close ran to its end
+	closing   bool
+	changing  bool      // an ensemble change is under way
+	seeking   bool      // it looks for bookies, and whether the metadata is there
+	failures  int       // members that failed, ever
+	gaps      int       // members that are failed
+	starved   time.Time // since when the ack quorum cannot be made, and nothing was confirmed; zero: it can
+	cause     error     // why a member failed last
+	desperate bool      // the next change takes also bookies that failed lately
+	done      addQueue
+	queued    bool // at the completer
+	telling   bool // the completer calls owners
+	timer     *time.Timer
+	due       time.Time // of the timer; zero: it does not run
 }
 
 func idsOf(members []*member) []string {
@@ -85,6 +78,11 @@ func newWriter(c *Client, id int64, md *bkwire.Metadata, version meta.Version, d
 		early := md.Quorum
 		early.Ack = 1
 		w.window = quorum.NewWindow(early, lac+1)
+	}
+	for _, m := range members {
+		if m.failed {
+			w.gaps++
+		}
 	}
 	w.calm = sync.NewCond(&w.mu)
 	w.ctx, w.stop = context.WithCancel(c.ctx)
@@ -118,6 +116,7 @@ func (w *writer) submitLocked(o *op) {
 	for range q.Write {
 		switch m := w.members[i]; {
 		case m.failed:
+			m.lack(o.entry)
 		case len(m.again) > 0:
 			m.waitLocked(o)
 		default:
@@ -162,7 +161,7 @@ func (w *writer) Read(ctx context.Context, first, last int64, maxBytes int) ([]b
 // lateLocked appends the bookies that have not answered everything they were sent, or are to be sent more.
 func (w *writer) lateLocked(dst []string) []string {
 	for _, m := range w.members {
-		if !m.failed && (m.outstanding > 0 || len(m.again) > 0) {
+		if m.outstanding > 0 || len(m.again) > 0 || m.leaving {
 			dst = append(dst, m.id)
 		}
 	}
@@ -198,6 +197,7 @@ func (w *writer) breakLocked(err error) {
 	}
 	for _, m := range w.members {
 		m.dropAgain()
+		w.markLocked(m)
 	}
 	w.tellLocked()
 }
