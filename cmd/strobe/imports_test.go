@@ -26,8 +26,10 @@ var mayImport = map[string][]string{
 	"storage/frames":                   {"storage/bk", "storage/bkwire"},
 	"storage/remote":                   {"storage/bk", "storage/bkwire", "storage/frames", "storage/ledger"},
 	"storage/ledger":                   {"storage/bk", "storage/bkwire", "storage/quorum", "storage/meta"},
+	"storage/clocks":                   {"storage/meta"},
 	"storage/managed":                  {"storage/bk", "storage/meta"},
 	"storage/storagetest":              {"storage/"},
+	"storage/sim":                      {"storage/"},
 	"broker/wire":                      {"broker/wire/pb"},
 	"broker/wire/pb":                   {},
 	"broker/topicname":                 {"storage/meta"}, // how a name is encoded in a key
