@@ -15,6 +15,7 @@ import (
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/bookie"
 	"github.com/strobemq/strobe/storage/bookie/server"
+	"github.com/strobemq/strobe/storage/clocks"
 	"github.com/strobemq/strobe/storage/meta"
 )
 
@@ -57,6 +58,7 @@ func runBookie(c *cobra.Command, f *roleFlags) (err error) {
 type bookieRole struct {
 	bookie  *bookie.Bookie
 	server  *server.Server
+	clocks  *clocks.Clocks
 	meta    meta.Store
 	address string     // host:port that others are told
 	failed  chan error // a listener that broke
@@ -89,6 +91,10 @@ func startBookie(ctx context.Context, r *role, advertise string) (*bookieRole, e
 	if err := own(r.data); err != nil {
 		return b, err
 	}
+	if b.clocks, err = clocks.Open(ctx, clocks.Options{Meta: b.meta, ID: b.bookie.ID(), Log: r.log}); err != nil {
+		return b, err
+	}
+	b.closers = append(b.closers, closer{"clocks", func(context.Context) error { return b.clocks.Close() }})
 	b.server = server.New(b.bookie, server.Options{Log: r.log, MaxFrame: int(r.config.Broker.MaxMessageSize) + bkwire.FramePadding})
 	b.closers = append(b.closers, closer{"connections", func(context.Context) error { return b.server.Close() }})
 	go func() {
@@ -109,7 +115,8 @@ func startBookie(ctx context.Context, r *role, advertise string) (*bookieRole, e
 // handler is what a bookie serves over HTTP; all of it only reads.
 func (b *bookieRole) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", serveMetrics(append(bookieCollectors(b.bookie), serverCollectors(b.server, b.bookie.ID())...)...))
+	mux.Handle("GET /metrics", serveMetrics(append(append(bookieCollectors(b.bookie), serverCollectors(b.server, b.bookie.ID())...),
+		newScraper(clockMetrics, nil, once(b.clocks.Metrics)))...))
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := b.bookie.ReadOnly(); err != nil {

@@ -38,7 +38,7 @@ func (n *node) metrics() http.Handler {
 		newScraper(managedMetrics, nil, once(n.managed.Metrics)),
 	)
 	if n.dialer != nil {
-		all = append(all, newScraper(remoteMetrics, nil, once(n.dialer.Metrics)))
+		all = append(all, newScraper(remoteMetrics, nil, once(n.dialer.Metrics)), newScraper(clockMetrics, nil, once(n.clocks.Metrics)))
 	}
 	if n.local != nil {
 		all = append(all, newScraper(metaMetrics, nil, once(n.local.Stats)))

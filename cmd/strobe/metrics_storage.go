@@ -5,6 +5,7 @@ import (
 
 	"github.com/strobemq/strobe/storage/bookie"
 	"github.com/strobemq/strobe/storage/bookie/server"
+	"github.com/strobemq/strobe/storage/clocks"
 	"github.com/strobemq/strobe/storage/ledger"
 	"github.com/strobemq/strobe/storage/managed"
 	"github.com/strobemq/strobe/storage/meta/local"
@@ -107,6 +108,13 @@ var remoteMetrics = []metric[remote.Metrics]{
 	{"strobe_remote_broken_total", "Connections given up because what the bookie sent was no answer (STB-LEDGER-0009).", func(m *remote.Metrics) float64 { return float64(m.Broken) }},
 	{"strobe_remote_turned_away_total", "Adds and reads not sent because too much was on its way.", func(m *remote.Metrics) float64 { return float64(m.TooMany) }},
 	{"strobe_remote_unbatched_total", "Batched reads that were read one by one instead: the bookie is older than 4.17.", func(m *remote.Metrics) float64 { return float64(m.NoBatch) }},
+}
+
+// clockMetrics are those of the clocks of a cluster.
+var clockMetrics = []metric[clocks.Metrics]{
+	{"strobe_clocks_heard", "Other processes whose clocks are known.", func(m *clocks.Metrics) float64 { return float64(m.Heard) }},
+	{"strobe_clocks_skew_seconds", "Between this process's clock and the one furthest from it; above 10 it is logged (STB-CLUSTER-0007).", func(m *clocks.Metrics) float64 { return m.Skew }},
+	{"strobe_clocks_ahead_seconds", "By how much this process's clock is held to be ahead: retention by time ends that much later here.", func(m *clocks.Metrics) float64 { return m.Ahead }},
 }
 
 // ledgerMetrics are the ledger client's.

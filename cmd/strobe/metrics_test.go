@@ -55,6 +55,7 @@ which processes show the metric: broker, bookie, standalone.
 	page(t, &b, seen, serverMetrics, byBookie, "bookie")
 	page(t, &b, seen, answerMetrics, byCode, "bookie")
 	page(t, &b, seen, remoteMetrics, nil, "broker")
+	page(t, &b, seen, clockMetrics, nil, "broker, bookie")
 	page(t, &b, seen, ledgerMetrics, nil, "broker, standalone")
 	page(t, &b, seen, managedMetrics, nil, "broker, standalone")
 	page(t, &b, seen, metaMetrics, nil, "standalone")
@@ -88,6 +89,7 @@ func TestEveryNumberIsShown(t *testing.T) {
 	shown(t, serverMetrics)
 	shown(t, answerMetrics)
 	shown(t, remoteMetrics)
+	shown(t, clockMetrics)
 	shown(t, ledgerMetrics)
 	shown(t, managedMetrics)
 	shown(t, metaMetrics)
@@ -110,6 +112,9 @@ func shown[T any](t *testing.T, table []metric[T]) {
 		switch f := reflect.ValueOf(&snapshot).Elem().FieldByIndex(path); f.Kind() {
 		case reflect.Bool:
 			f.SetBool(true)
+		case reflect.Float64:
+			f.SetFloat(77)
+			want = 77
 		case reflect.Uint64:
 			f.SetUint(77)
 			want = 77

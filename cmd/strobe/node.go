@@ -17,6 +17,7 @@ import (
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/bookie"
+	"github.com/strobemq/strobe/storage/clocks"
 	"github.com/strobemq/strobe/storage/ledger"
 	"github.com/strobemq/strobe/storage/managed"
 	"github.com/strobemq/strobe/storage/meta"
@@ -51,6 +52,7 @@ type node struct {
 	bookies  []*bookie.Bookie
 	dialer   *remote.Dialer // to bookies of other processes; nil: there are none
 	registry *ledger.Registry
+	clocks   *clocks.Clocks // of the cluster; nil: there is one process
 	ledgers  *ledger.Client
 	managed  *managed.Manager
 	broker   *brokerRole
@@ -184,6 +186,10 @@ func (n *node) findBookies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.clocks, err = clocks.Open(ctx, clocks.Options{Meta: n.meta, ID: net.JoinHostPort(n.host, port(n.o.pulsar)), Log: n.o.log}); err != nil {
+		return err
+	}
+	n.onClose("clocks", func(context.Context) error { return n.clocks.Close() })
 	n.dialer = remote.NewDialer(remote.Options{Log: n.o.log, MaxFrame: int(n.o.config.Broker.MaxMessageSize) + bkwire.FramePadding})
 	if n.registry, err = ledger.NewRegistry(ctx, n.meta, n.dialer.Dial); err != nil {
 		return err
@@ -196,8 +202,12 @@ func (n *node) findBookies(ctx context.Context) error {
 func (n *node) startLedgers() {
 	n.ledgers = ledger.New(n.meta, n.registry, ledger.Options{Log: n.o.log})
 	n.onClose("ledgers", func(context.Context) error { return n.ledgers.Close() })
-	n.managed = managed.New(managed.Options{Ledgers: n.ledgers, Meta: n.meta, Log: n.o.log, CacheBytes: cacheBytes(n.o.config.Broker.CacheSize),
-		Defaults: n.managedDefaults(), FlushInterval: n.o.config.Broker.CursorFlush})
+	o := managed.Options{Ledgers: n.ledgers, Meta: n.meta, Log: n.o.log, CacheBytes: cacheBytes(n.o.config.Broker.CacheSize),
+		Defaults: n.managedDefaults(), FlushInterval: n.o.config.Broker.CursorFlush}
+	if n.clocks != nil {
+		o.ClockAhead = n.clocks.Ahead
+	}
+	n.managed = managed.New(o)
 	n.onClose("managed ledgers", n.managed.Close)
 }
 

@@ -31,7 +31,12 @@ var (
 		Cause: "broker.clusterName is not among the clusters that the metadata store knows: metadata.url leads to another cluster than meant, or the name is wrong. A broker that went on would add a cluster to somebody else's metadata.",
 		Fix:   "Correct metadata.url or broker.clusterName. To found a cluster of that name in an empty store, or to add it to this one: `strobe cluster init` with the same configuration.",
 	}
+	ClusterClocks = &Fault{
+		Code: "STB-CLUSTER-0007", Title: "the clocks of two processes differ",
+		Cause: "The wall clock of another process of the cluster is more than ten seconds from this one's. Nothing that was acknowledged and not consumed depends on it. Consumed messages that retention keeps are kept by the slowest clock, so that they may stay longer; times of messages and of seeks by time are as wrong as the clock of the broker or the client that gave them.",
+		Fix:   "Run chrony or another NTP client on all machines; `chronyc tracking` shows which one is off.",
+	}
 )
 
 // clusterFaults is the part of the table about several processes.
-var clusterFaults = []*Fault{ClusterMetadata, ClusterMissing, ClusterNoWorker, ClusterLayout, ClusterForeign, ClusterName}
+var clusterFaults = []*Fault{ClusterMetadata, ClusterMissing, ClusterNoWorker, ClusterLayout, ClusterForeign, ClusterName, ClusterClocks}

@@ -38,7 +38,7 @@ func New(o Options) *Manager {
 	o = o.withDefaults()
 	m := &Manager{
 		ledgers: o.Ledgers, meta: o.Meta, log: o.Log.With("component", "managed"), opts: o,
-		cache: newCache(o.CacheBytes), work: newWorkers(o.Workers), clock: newClock(o.ClockGrace), open: map[string]*Ledger{},
+		cache: newCache(o.CacheBytes), work: newWorkers(o.Workers), clock: newClock(o.ClockGrace, o.ClockAhead), open: map[string]*Ledger{},
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.flusher = newFlusher(o)

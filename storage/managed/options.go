@@ -29,6 +29,9 @@ type Options struct {
 	// ClockGrace is how long after the start time-based retention deletes nothing, so that a clock set wrong at boot can be
 	// put right first; 0: 5 min, negative: none.
 	ClockGrace time.Duration
+	// ClockAhead is by how much this process's wall clock may be ahead of those of the processes that ledgers are shared with; nil: by
+	// nothing. Retention by time ends that much later.
+	ClockAhead func() time.Duration
 }
 
 func (o Options) withDefaults() Options {

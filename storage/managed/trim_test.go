@@ -188,7 +188,7 @@ func TestRetentionBytes(t *testing.T) {
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wall := time.Now
-		c := newClock(time.Minute)
+		c := newClock(time.Minute, nil)
 		c.wall = func() time.Time { return wall() }
 		stamp := time.Now().UnixMilli()
 		if yes, in := c.expired(stamp-time.Hour.Milliseconds(), time.Minute); yes || in <= 0 {
@@ -208,6 +208,27 @@ func TestClock(t *testing.T) {
 		}
 		if yes, in := c.expired(stamp, -1); yes || in != 0 {
 			t.Error("unlimited retention expires")
+		}
+	})
+}
+
+// A ledger that another process closed has the time of that one's clock. Where ours is an hour ahead of it, it is not an hour older.
+func TestClockOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ahead := time.Duration(0)
+		c := newClock(time.Minute, func() time.Duration { return ahead })
+		time.Sleep(2 * time.Minute)
+		stamp := time.Now().Add(-time.Hour).UnixMilli() // closed just now, as the other clock has it
+		if yes, _ := c.expired(stamp, 30*time.Minute); !yes {
+			t.Error("nothing is known of the other clock, and the ledger is not an hour old")
+		}
+		ahead = time.Hour
+		if yes, in := c.expired(stamp, 30*time.Minute); yes || in < 30*time.Minute || in > 31*time.Minute {
+			t.Errorf("expired: %t, to be asked again in %v", yes, in)
+		}
+		time.Sleep(31 * time.Minute)
+		if yes, _ := c.expired(stamp, 30*time.Minute); !yes {
+			t.Error("kept for ever")
 		}
 	})
 }
