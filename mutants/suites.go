@@ -27,6 +27,10 @@ var suites = map[string]*suite{
 		pkg: "storage/ledger", run: "^TestSimulation$", args: []string{"-sim.seeds=2000"},
 		what: "a writer, bookies that die, hang, lose power and come back, metadata whose answers get lost, recoverers that die in the middle; in fake time",
 	},
+	"ledger-rot": {
+		pkg: "storage/ledger", run: "^TestSimulationOfRot$", args: []string{"-sim.seeds=2000"},
+		what: "of each acknowledged entry one good copy is left: a bookie lags and loses power, the disk of another damages and loses, somebody without the key writes; then recovery, in fake time",
+	},
 	"ledger-power": {
 		pkg: "storage/ledger", run: "^TestPowerLoss$",
 		what: "all bookies lose power at once, over the real log",
@@ -64,7 +68,7 @@ var suites = map[string]*suite{
 		what: "loading, fencing, publishing, one situation each",
 	},
 	"instance-chaos": {
-		pkg: "runtime/instance", run: "^Test(NothingIsLostWhateverBreaks|EachResultOnce)",
+		pkg: "runtime/instance", run: "^Test(NothingIsLostWhateverBreaks|EachResultOnce)", timeout: 20 * time.Second,
 		what: "source, processor, sink and acknowledgements break at random under a function",
 	},
 	"postgres-kit": {

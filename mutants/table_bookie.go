@@ -12,11 +12,11 @@ var bookieMutants = []mutant{
 		edits: []edit{{"storage/bookie/state.go", "	case st.fence != nil:\n		return bk.ErrFenced\n", ""}},
 	},
 	{
-		name: "master key not checked", breaks: "whoever knows a ledger's number can write to it", by: "bookie-stories", says: "TestMasterKey",
+		name: "master key not checked", breaks: "whoever knows a ledger's number can write to it", by: "ledger-rot", says: "took an entry from somebody without the key",
 		edits: []edit{{"storage/bookie/state.go", "	case st.hasKey && st.key != op.MasterKey:\n		return bk.ErrUnauthorized\n", ""}},
 	},
 	{
-		name: "add answered early", breaks: "a bookie answers an add when it has handed it to the log, not when it is synced", by: "ledger-power", says: "was acknowledged",
+		name: "add answered early", breaks: "a bookie answers an add when it has handed it to the log, not when it is synced", by: "ledger-sim", says: "was acknowledged|ack quorum",
 		edits: []edit{
 			{"storage/bookie/add.go", "		b.store.Append(d.records)\n", "		hasty(b.store, d.records)\n"},
 			{"storage/bookie/add.go", "// sawReadOnly tells", hastyStore + "// sawReadOnly tells"},

@@ -50,12 +50,26 @@ var ledgerMutants = []mutant{
 		edits: []edit{{"storage/ledger/op.go", "		h.LAC = w.floor\n", "		_ = w.floor\n"}},
 	},
 	{
-		name: "recovery trusts a broken digest", breaks: "a bookie's last entry counts as its answer although the digest is wrong", by: "ledger-sim", says: "seed",
-		edits: []edit{{"storage/ledger/lac.go", "			a.code = bk.ErrDigest // an answer with a broken digest covers nothing\n", "			a.code = bk.ErrNoEntry\n"}},
+		name: "recovery trusts a broken digest", breaks: "a recovery writes a copy with a wrong digest again, with a right one", by: "ledger-rot", says: `added was`,
+		edits: []edit{{"storage/ledger/lac.go", "	h, payload, err := d.Verify(r.Ledger, r.First, stored.B)\n	if err != nil {\n",
+			"	h, payload, err := d.Verify(r.Ledger, r.First, stored.B)\n	if errors.Is(err, bk.ErrDigest) && len(stored.B) > d.Overhead() {\n		h, err = bkwire.DecodeHeader(stored.B)\n		payload = stored.B[d.Overhead():]\n	}\n	if err != nil {\n"}},
 	},
 	{
-		name: "damaged entry taken for absent", breaks: "a copy with a wrong digest proves to a recovery that the entry was never acknowledged", by: "ledger-sim", says: "seed",
+		name: "damaged entry taken for absent", breaks: "a copy with a wrong digest proves to a recovery that the entry was never acknowledged", by: "ledger-rot", says: "was acknowledged",
 		edits: []edit{{"storage/ledger/recover.go", "		case absent(err):\n			negatives++", "		case absent(err), errors.Is(err, bk.ErrDigest):\n			negatives++"}},
+	},
+	{
+		name: "damaged entry delivered", breaks: "a reader gets what a bookie has, whatever its digest says", by: "ledger-rot", says: `added was`,
+		edits: []edit{{"storage/ledger/read.go", "		_, payload, err := d.Verify(r.Ledger, r.First+int64(n), e.Payload.B)\n		if err != nil {\n",
+			"		_, payload, err := d.Verify(r.Ledger, r.First+int64(n), e.Payload.B)\n		if errors.Is(err, bk.ErrDigest) && len(e.Payload.B) > d.Overhead() {\n			payload, err = e.Payload.B[d.Overhead():], nil\n		}\n		if err != nil {\n"}},
+	},
+	{
+		name: "unknown taken for absent", breaks: "a bookie that lost a part of its log and says so counts as one that never had the entry", by: "ledger-rot", says: "was acknowledged|no bookie",
+		edits: []edit{{"storage/ledger/read.go", "errors.Is(err, bk.ErrNoEntry) || errors.Is(err, bk.ErrNoLedger) }", "errors.Is(err, bk.ErrNoEntry) || errors.Is(err, bk.ErrNoLedger) || errors.Is(err, bk.ErrLimbo) }"}},
+	},
+	{
+		name: "answer to a former member counts", breaks: "an answer of a bookie that was replaced counts for the one that took its place", by: "ledger-sim", says: "ack quorum|acknowledged",
+		edits: []edit{{"storage/ledger/acks.go", "		current := w.members[m.index] == m\n", "		current := true\n"}},
 	},
 	{
 		name: "fenced writer closes", breaks: "a writer that was fenced closes the ledger at its own end", by: "ledger-sim", says: "seed",
