@@ -37,7 +37,12 @@ spec:
 `
 
 // secret is the environment by which processes know the password of Postgres.
-func (w *world) secret() []string { return []string{"SHOP_PASSWORD=" + w.postgres.Password} }
+func (w *world) secret() []string {
+	if w.postgres == nil {
+		return nil
+	}
+	return []string{"SHOP_PASSWORD=" + w.postgres.Password}
+}
 
 // forms are the names of cluster and standalone.
 var forms = [2]string{"cluster", "alone"}
@@ -148,7 +153,7 @@ func (f *flow) take(t *tally, m message) error {
 
 // judgeRows ends the writer of rows and compares what came through with what is in the table, live and read back from the start.
 func (w *world) judgeRows() {
-	if w.ctx.Err() != nil || len(w.verdict.all()) > 0 {
+	if w.rows == nil || w.ctx.Err() != nil || len(w.verdict.all()) > 0 {
 		return
 	}
 	last, count, err := w.rows.end(w.ctx)

@@ -88,10 +88,12 @@ func (w *world) member(name string) (*member, error) {
 
 func (w *world) start() error {
 	var err error
-	if w.postgres, err = postgrestest.Start(postgrestest.Options{Dir: filepath.Join(w.o.dir, postgres), Progress: os.Stderr}); err != nil {
-		return err
+	if w.flowing() {
+		if w.postgres, err = postgrestest.Start(postgrestest.Options{Dir: filepath.Join(w.o.dir, postgres), Progress: os.Stderr}); err != nil {
+			return err
+		}
+		w.closers = append(w.closers, func() { w.postgres.Close() })
 	}
-	w.closers = append(w.closers, func() { w.postgres.Close() })
 	members := map[string]*member{}
 	var failed error
 	c, err := product.StartCluster(w.ctx, product.ClusterOptions{
@@ -142,10 +144,17 @@ func (w *world) start() error {
 		}
 	}
 	w.say("three etcd members, %d bookies, two brokers and a standalone are ready", bookieCount)
-	if err := w.startRows(); err != nil {
-		return err
+	if w.flowing() {
+		if err := w.startRows(); err != nil {
+			return err
+		}
 	}
 	return w.nextStreams(0)
+}
+
+// flowing says whether rows flow: without a kind that concerns them there is no Postgres.
+func (w *world) flowing() bool {
+	return slices.Contains(w.o.kinds, host) || slices.Contains(w.o.kinds, postgres)
 }
 
 // namespaces are one whose ledgers go as they are consumed, and one without deduplication.
