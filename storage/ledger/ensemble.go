@@ -44,6 +44,7 @@ func (w *writer) writingLocked() bool { return w.changing && !w.seeking && !w.re
 
 // change replaces failed members until nothing more can be done for now.
 func (w *writer) change() {
+	defer w.c.phase("ensemble change", w.id)()
 	for {
 		seen := w.round()
 		w.mu.Lock()
