@@ -48,7 +48,7 @@ var suites = map[string]*suite{
 		what: "a process dies before and after every single operation on bookies and metadata in the life of a topic",
 	},
 	"managed-model": {
-		pkg: "storage/managed", run: "^TestModel$", args: []string{"-rapid.seed=7", "-rapid.checks=400", "-rapid.nofailfile"},
+		pkg: "storage/managed", run: "^TestModel$", args: []string{"-rapid.seed=7", "-rapid.checks=4000", "-rapid.nofailfile"},
 		what: "random appends, acknowledgements, crashes, takeovers and lost answers against a model",
 	},
 	"topic-sim": {

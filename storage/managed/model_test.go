@@ -36,6 +36,56 @@ type model struct {
 	done   map[bk.Position]bool   // acknowledged by the subscription
 	stored map[bk.Position]bool   // those of them that were flushed
 	was    map[bk.Position]bool   // done before a crash; done is nil until the next check
+
+	// The same for parts of entries, each taken for a batch of three: bits of what is not acknowledged, of those that are acknowledged in part.
+	left, leftStored, leftWas map[bk.Position]int64
+}
+
+// wholeBatch is the bits of a batch of which nothing is acknowledged.
+const wholeBatch = 7
+
+func bitsLeft(of map[bk.Position]int64, p bk.Position) int64 {
+	if bits, ok := of[p]; ok {
+		return bits
+	}
+	return wholeBatch
+}
+
+// flushed notes that what is acknowledged is stored.
+func (m *model) flushed() {
+	m.stored, m.leftStored = maps.Clone(m.done), maps.Clone(m.left)
+}
+
+// forget makes what is acknowledged unknown until the next check.
+func (m *model) forget() {
+	m.was, m.done, m.leftWas = m.done, nil, m.left
+}
+
+// remaining is the bits that the cursor says are not acknowledged of a batch that is not acknowledged as a whole.
+func (m *model) remaining(p bk.Position) int64 {
+	words := m.c.Remaining(p)
+	if len(words) == 0 {
+		return wholeBatch
+	}
+	return words[0]
+}
+
+// checkParts compares parts of entries with the cursor's, after a crash as what lies between what was flushed and what was acknowledged.
+func (m *model) checkParts(p bk.Position, crashed bool) {
+	got := m.remaining(p)
+	if !crashed {
+		if want := bitsLeft(m.left, p); got != want {
+			m.t.Fatalf("of the batch at %v %03b is left, want %03b", p, got, want)
+		}
+		return
+	}
+	switch was := bitsLeft(m.leftWas, p); {
+	case !m.was[p] && was&^got != 0:
+		m.t.Fatalf("of the batch at %v %03b is left, and before the crash it was %03b", p, got, was)
+	case got&^bitsLeft(m.leftStored, p) != 0:
+		m.t.Fatalf("of the batch at %v %03b is left, flushed was %03b", p, got, bitsLeft(m.leftStored, p))
+	}
+	m.left[p] = got
 }
 
 func (m *model) open() {
@@ -112,15 +162,15 @@ func (m *model) crash() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = old.Close(ctx)
-	m.was, m.done = m.done, nil // check finds out
+	m.forget() // check finds out
 }
 
 func (m *model) reopen() {
 	switch err := m.m.Close(context.Background()); {
 	case err == nil:
-		m.stored = maps.Clone(m.done)
+		m.flushed()
 	case errors.Is(err, bk.ErrTimeout):
-		m.was, m.done = m.done, nil
+		m.forget()
 	default:
 		m.t.Fatalf("close: %v", err)
 	}
@@ -162,8 +212,9 @@ func (m *model) check() {
 		m.t.Fatalf("read out of order: %v", at)
 	}
 	first, any := m.l.First()
-	if m.done == nil { // after a crash: between what was flushed and what was acknowledged
-		m.done = map[bk.Position]bool{}
+	crashed := m.done == nil
+	if crashed { // between what was flushed and what was acknowledged
+		m.done, m.left = map[bk.Position]bool{}, map[bk.Position]int64{}
 		for p := range m.acked {
 			switch acked := m.c.IsAcked(p); {
 			case acked && !m.was[p]:
@@ -203,6 +254,7 @@ func (m *model) check() {
 		}
 		if !m.done[p] {
 			open++
+			m.checkParts(p, crashed)
 		}
 	}
 	if got := m.c.Backlog(); got != int64(open) {
@@ -225,7 +277,7 @@ func checkModel(t *testing.T) {
 		defer w.ledgers.Close()
 		m := &model{
 			t: rt, w: w, fault: map[string]int{}, acked: map[bk.Position]string{}, maybe: map[string]bool{},
-			done: map[bk.Position]bool{}, stored: map[bk.Position]bool{},
+			done: map[bk.Position]bool{}, stored: map[bk.Position]bool{}, left: map[bk.Position]int64{},
 			cfg: Config{
 				MaxEntriesPerLedger: rapid.Int64Range(1, 8).Draw(rt, "entries"), CursorMaxEntries: 3,
 				RetentionBytes: rapid.SampledFrom([]int64{-1, 1}).Draw(rt, "retain"), RetentionTime: -1,
@@ -258,6 +310,18 @@ func checkModel(t *testing.T) {
 				}
 				m.c.AckIndividual(as)
 			},
+			"ack a part": func(*rapid.T) {
+				for _, p := range m.some() {
+					keep := rapid.Int64Range(0, wholeBatch).Draw(rt, "remaining")
+					m.c.AckIndividual([]Ack{{Position: p, Remaining: []int64{keep}}})
+					if m.done[p] {
+						continue
+					}
+					if m.left[p] = bitsLeft(m.left, p) & keep; m.left[p] == 0 {
+						m.done[p] = true
+					}
+				}
+			},
 			"ack cumulative": func(*rapid.T) {
 				if ps := m.some(); len(ps) > 0 {
 					m.c.AckCumulative(ps[0], nil, nil)
@@ -272,7 +336,7 @@ func checkModel(t *testing.T) {
 				if err := m.c.Flush(context.Background()); err != nil && !errors.Is(err, bk.ErrTimeout) {
 					rt.Fatalf("flush: %v", err)
 				} else if err == nil {
-					m.stored = maps.Clone(m.done)
+					m.flushed()
 				}
 			},
 			"reset": func(*rapid.T) {
@@ -288,7 +352,8 @@ func checkModel(t *testing.T) {
 					m.done[p] = p.Less(ps[0]) || !any || p.Less(first)
 				}
 				maps.DeleteFunc(m.done, func(_ bk.Position, yes bool) bool { return !yes })
-				m.stored = maps.Clone(m.done)
+				clear(m.left)
+				m.flushed()
 			},
 			"reopen": func(*rapid.T) { m.reopen() },
 			"crash":  func(*rapid.T) { m.crash() },
