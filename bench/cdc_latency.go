@@ -16,9 +16,14 @@ import (
 	"github.com/strobemq/strobe/bench/report"
 )
 
+const cdcClients = 8 // that insert rows, each a transaction
+
+// cdcRates are how many rows a second are inserted; the goals of absolute time are about the last.
+var cdcRates = []int{1000, 5000}
+
 const (
-	cdcRate    = 1000 // rows a second, each a transaction
-	cdcClients = 4    // that insert them
+	cdcMaxP50 = 2 * time.Millisecond
+	cdcMaxP99 = 10 * time.Millisecond
 )
 
 // arrivals gathers how long rows took, from their insertion to whoever looks.
@@ -86,10 +91,20 @@ func measureCDCLatency(ctx context.Context, b *bench) error {
 		}
 		defer clients[i].Close(context.WithoutCancel(ctx))
 	}
+	for _, rate := range cdcRates {
+		if err := b.cdcLatency(ctx, c, clients, rate, &ours, &bare); err != nil {
+			return fmt.Errorf("%d rows a second: %w", rate, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) cdcLatency(ctx context.Context, c *cdc, clients []*pgx.Conn, rate int, ours, bare *arrivals) error {
 	summary := func(a *arrivals) sample {
 		l := load.Summarize(a.end())
 		return sample{"p50": l.P50.Seconds(), "p99": l.P99.Seconds(), "rows": float64(l.Answers)}
 	}
+	n := cdcCount(rate, b.shorter(sliceTime))
 	source := func(ctx context.Context) (sample, error) {
 		if err := c.source(ctx, "start"); err != nil {
 			return nil, err
@@ -99,14 +114,14 @@ func measureCDCLatency(ctx context.Context, b *bench) error {
 		}
 		before := c.consumer.Delivered().Messages
 		ours.begin()
-		n, err := insertRows(ctx, clients, b.shorter(sliceTime))
+		err := insertRows(ctx, clients, rate, n)
 		if err == nil {
 			_, err = c.consumer.Wait(ctx, before+uint64(n))
 		}
 		if err != nil {
 			return nil, err
 		}
-		return summary(&ours), c.source(ctx, "stop")
+		return summary(ours), c.source(ctx, "stop")
 	}
 	r, err := b.alternate(ctx,
 		contender{strobe, source},
@@ -114,7 +129,6 @@ func measureCDCLatency(ctx context.Context, b *bench) error {
 			if err := c.skip(ctx, "library"); err != nil {
 				return nil, err
 			}
-			n := cdcCount(b.shorter(sliceTime))
 			read := make(chan error, 1)
 			go func() {
 				_, err := c.reader("library").Library(ctx, n, func(columns []*pglogrepl.TupleDataColumn) {
@@ -123,13 +137,13 @@ func measureCDCLatency(ctx context.Context, b *bench) error {
 				read <- err
 			}()
 			bare.begin()
-			if _, err := insertRows(ctx, clients, b.shorter(sliceTime)); err != nil {
+			if err := insertRows(ctx, clients, rate, n); err != nil {
 				return nil, err
 			}
 			if err := <-read; err != nil {
 				return nil, err
 			}
-			return summary(&bare), nil
+			return summary(bare), nil
 		}})
 	if err != nil {
 		return err
@@ -138,10 +152,15 @@ func measureCDCLatency(ctx context.Context, b *bench) error {
 	if b.publishP50 > 0 {
 		goal += b.publishP50 / r.median("F7", "p50")
 	}
-	row := r.row(report.Row{What: "row to consumer p50, 1 K rows a second, synchronous commits", Unit: report.Seconds, Of: "F7",
+	what := fmt.Sprintf("%d K rows a second, synchronous commits", rate/1000)
+	row := r.row(report.Row{What: "row to consumer p50, " + what, Unit: report.Seconds, Of: "F7",
 		Goal: report.Goal{Value: goal, AtMost: true, Text: "≤ 3 + publish p50"}}, strobe, "F7", "p50")
 	b.add(row)
-	b.add(r.row(report.Row{What: "row to consumer p99, 1 K rows a second, synchronous commits", Unit: report.Seconds, Of: "F7"}, strobe, "F7", "p99"))
+	b.add(r.row(report.Row{What: "row to consumer p99, " + what, Unit: report.Seconds, Of: "F7"}, strobe, "F7", "p99"))
+	if rate == cdcRates[len(cdcRates)-1] {
+		b.add(r.row(report.Row{What: "row to consumer p50, " + what, Unit: report.Seconds, Goal: report.AtMost(cdcMaxP50.Seconds())}, strobe, "", "p50"))
+		b.add(r.row(report.Row{What: "row to consumer p99, " + what, Unit: report.Seconds, Goal: report.AtMost(cdcMaxP99.Seconds())}, strobe, "", "p99"))
+	}
 	row.What += " (the child process)"
 	return b.profileLow(ctx, row, c.profiles.Host, source)
 }
@@ -170,9 +189,8 @@ func insertRow(ctx context.Context, c *pgx.Conn) error {
 	return err
 }
 
-// insertRows inserts rows for d, the clients in turn, and returns how many: those of d at the rate, and one more.
-func insertRows(ctx context.Context, clients []*pgx.Conn, d time.Duration) (int, error) {
-	n := cdcCount(d)
+// insertRows inserts n rows at a rate, the clients in turn.
+func insertRows(ctx context.Context, clients []*pgx.Conn, rate, n int) error {
 	errs := make(chan error, len(clients))
 	start := time.Now()
 	for i, c := range clients {
@@ -180,7 +198,7 @@ func insertRows(ctx context.Context, clients []*pgx.Conn, d time.Duration) (int,
 			pacer := machine.NewPacer()
 			defer pacer.Close()
 			for k := i; k < n; k += len(clients) {
-				pacer.Until(start.Add(time.Duration(k) * time.Second / cdcRate))
+				pacer.Until(start.Add(time.Duration(k) * time.Second / time.Duration(rate)))
 				if err := insertRow(ctx, c); err != nil {
 					errs <- err
 					return
@@ -193,7 +211,7 @@ func insertRows(ctx context.Context, clients []*pgx.Conn, d time.Duration) (int,
 	for range clients {
 		err = firstOf(err, <-errs)
 	}
-	return n, err
+	return err
 }
 
 func firstOf(a, b error) error {
@@ -203,5 +221,5 @@ func firstOf(a, b error) error {
 	return b
 }
 
-// cdcCount is how many rows are inserted in d.
-func cdcCount(d time.Duration) int { return int(d.Seconds()*cdcRate) + 1 }
+// cdcCount is how many rows are inserted in d, and one more.
+func cdcCount(rate int, d time.Duration) int { return int(d.Seconds()*float64(rate)) + 1 }

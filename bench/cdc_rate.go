@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/strobemq/strobe/bench/floor"
+	"github.com/strobemq/strobe/bench/machine"
 	"github.com/strobemq/strobe/bench/report"
 )
 
 const (
 	cdcRows        = 300_000
 	cdcTransaction = 100
+	maxChild       = 64 << 20
 )
 
 // measureCDCRate lets rows pile up in replication slots, and then drains them: the product into its topic and on to a consumer, two plain
@@ -19,6 +22,11 @@ func measureCDCRate(ctx context.Context, b *bench) error {
 	c, err := b.startCDC(ctx, nil)
 	defer c.close(ctx)
 	if err == nil {
+		err = rest(ctx, settle)
+	}
+	var idle, most int64
+	if err == nil {
+		idle, _ = machine.ChildrenRSS(c.server.PID) // 0 where that is not known
 		err = c.source(ctx, "stop")
 	}
 	if err == nil {
@@ -57,7 +65,12 @@ func measureCDCRate(ctx context.Context, b *bench) error {
 			return sample{"rows": got.Rate()}, c.skip(ctx, slot)
 		})}
 	}
-	ours := func(ctx context.Context) (sample, error) { return c.drain(ctx, uint64(rows)) }
+	ours := func(ctx context.Context) (sample, error) {
+		highest := watchChildren(c.server.PID)
+		s, err := c.drain(ctx, uint64(rows))
+		most = max(most, highest())
+		return s, err
+	}
 	r, err := b.alternate(ctx, contender{strobe, nth(ours)},
 		plain(library, "library", func(w floor.WAL, ctx context.Context) (floor.Rows, error) { return w.Library(ctx, rows, nil) }),
 		plain(raw, "raw", func(w floor.WAL, ctx context.Context) (floor.Rows, error) { return w.Raw(ctx, rows) }))
@@ -71,6 +84,10 @@ func measureCDCRate(ctx context.Context, b *bench) error {
 	row := r.row(report.Row{What: fmt.Sprintf("Postgres rows to topic and consumer, 200 B, transactions of %d", cdcTransaction), Of: "F7 (" + best + ")",
 		Goal: report.AtLeast(0.4)}, strobe, best, "rows")
 	b.add(row)
+	if idle > 0 {
+		b.add(report.Row{What: "memory of the connector's process meanwhile, over its idle", Unit: report.Megabytes, Product: float64(most - idle),
+			Goal: report.Goal{Value: maxChild, AtMost: true, Text: "≤ 64 MiB"}, Note: "idle " + report.Format(float64(idle), report.Megabytes)})
+	}
 	row.What += " (the child process)"
 	if row.Verdict() == report.BelowHalf || b.always {
 		if err := fill(); err != nil {
@@ -78,6 +95,31 @@ func measureCDCRate(ctx context.Context, b *bench) error {
 		}
 	}
 	return b.profileLow(ctx, row, c.profiles.Host, ours)
+}
+
+// watchChildren looks at the resident memory of a process's children until the function it returns is called, which says what the highest was.
+func watchChildren(pid int) (stop func() int64) {
+	end, done := make(chan struct{}), make(chan int64)
+	go func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		var highest int64
+		for {
+			if v, err := machine.ChildrenRSS(pid); err == nil {
+				highest = max(highest, v)
+			}
+			select {
+			case <-tick.C:
+			case <-end:
+				done <- highest
+				return
+			}
+		}
+	}()
+	return func() int64 {
+		close(end)
+		return <-done
+	}
 }
 
 // drain starts the source, waits for so many rows at the consumer and stops it. The rate is that after the first rows.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/strobemq/strobe/bench/machine"
@@ -18,6 +19,7 @@ type form struct {
 	bookies int    // 0: one process does everything
 	// floors are the forms of F3 that stand beside it, that of the goals first.
 	floors []string
+	set    []string // configuration besides that of the run
 	// catchUp is how fast a backlog is to be read, as a part of F8.
 	catchUp float64
 }
@@ -62,7 +64,7 @@ func (b *bench) deploy(ctx context.Context, f form, binary, name string) (*deplo
 		d.profiles[name] = profiles
 	}
 	var err error
-	set := append(quorum[:len(quorum):len(quorum)], b.set...)
+	set := slices.Concat(quorum, f.set, b.set)
 	d.cluster, err = product.StartCluster(ctx, product.ClusterOptions{Binary: binary, Dir: b.path(name), Bookies: f.bookies, Set: set, Each: each, Progress: os.Stderr})
 	if err = firstOf(err, failed); err != nil {
 		if d.cluster != nil {

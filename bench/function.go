@@ -9,7 +9,11 @@ import (
 	"github.com/strobemq/strobe/internal/product"
 )
 
-const forwarder = "forwarder"
+const (
+	forwarder = "forwarder"
+	// functionGoal is how many messages a second one instance is to take and give, both durable.
+	functionGoal = 60_000
+)
 
 // measureFunction publishes to a topic that the echo function reads, as fast as messages come out of its output topic, and the same through a
 // forwarder, a process as well, that sends entries on as they are. Both use the same broker.
@@ -73,6 +77,7 @@ func (b *bench) function(ctx context.Context, s shape, module string) error {
 	}
 	row := r.row(report.Row{What: "identity function, topic to topic, " + s.Shape.String(), Of: forwarder, Goal: report.AtLeast(0.35)}, strobe, forwarder, "rate")
 	b.add(row)
+	b.add(r.row(report.Row{What: "identity function, topic to topic, " + s.Shape.String(), Goal: report.AtLeast(functionGoal)}, strobe, "", "rate"))
 	row.What += " (the child process)"
 	return b.profileLow(ctx, row, profiles.Host, ours)
 }

@@ -133,6 +133,16 @@ func RSS(pid int) (int64, error) {
 	return sum, nil
 }
 
+// ChildrenRSS is the resident memory of a process's descendants, in bytes.
+func ChildrenRSS(pid int) (int64, error) {
+	all, err := RSS(pid)
+	if err != nil {
+		return 0, err
+	}
+	own, err := keyed(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:")
+	return all - own<<10, err
+}
+
 // Written is how many bytes a process caused to be written to devices: what it wrote, less what it wrote and then
 // deleted before it reached a device.
 func Written(pid int) (int64, error) {

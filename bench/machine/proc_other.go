@@ -19,6 +19,9 @@ func CPU(int) time.Duration { return 0 }
 // RSS is not known here.
 func RSS(int) (int64, error) { return 0, errNoProc }
 
+// ChildrenRSS is not known here.
+func ChildrenRSS(int) (int64, error) { return 0, errNoProc }
+
 // Written is not known here.
 func Written(int) (int64, error) { return 0, errNoProc }
 
