@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -264,6 +266,40 @@ func TestFullDiskByOthers(t *testing.T) {
 	if errors.Is(l.ReadOnly(), bk.ErrIO) {
 		t.Fatal(l.ReadOnly())
 	}
+}
+
+// While the table finds no space, it tries again from time to time. The keeper's hint to try and the answer that it was in vain
+// once called for each other without a pause.
+func TestFullDiskIsTriedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		o := small()
+		o.ReserveBytes = -1
+		l := open(t, fs, o)
+		mustAppend(t, l, key(1))
+		full := &vfs.Fault{Op: vfs.OpWrite, Name: "*.sst", Err: syscall.ENOSPC}
+		fs.Inject(full)
+		fs.SetHook(func(vfs.Op, string) {
+			if fs.Hits(full) > 1000 {
+				fs.Heal() // or this would never end
+			}
+		})
+		for e := int64(0); l.ReadOnly() == nil && e < 5000; e++ {
+			appendAll(l, entry(1, e, 1000))
+			time.Sleep(time.Millisecond)
+		}
+		wantFault(t, l.ReadOnly(), fault.SegmentDiskFull)
+		time.Sleep(10 * time.Second)
+		if n := fs.Hits(full); n < 5 || n > 100 {
+			t.Errorf("tried %d times in 10 s", n)
+		}
+		fs.Heal()
+		time.Sleep(5 * time.Second)
+		if err := l.ReadOnly(); err != nil {
+			t.Error(err)
+		}
+		closeLog(t, l)
+	})
 }
 
 func TestUnknownFormatIsRefused(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 // spaceStep is at most how many new bytes are written between two looks at the free space.
 const spaceStep = 16 << 20
 
-// diskFull refuses entries until there is space again.
+// diskFull refuses entries until there is space again. The keeper learns of it once and then looks from time to time: it has what waits
+// for space try again, and that ends here when it was in vain.
 func (l *Log) diskFull(err error) error {
 	f := fault.SegmentDiskFull.New("%s: %w", l.dir, err)
 	first := false
@@ -25,8 +26,8 @@ func (l *Log) diskFull(err error) error {
 	})
 	if first {
 		l.o.Log.Warn("entries refused", "err", f)
+		l.kick()
 	}
-	l.kick()
 	return f
 }
 
