@@ -187,7 +187,7 @@ func (b *broker) open() *tenure {
 	l.OnFenced(func(error) { close(t.lost) })
 	for i := range was {
 		if k := l.Cursor(cursorName(i)); k != nil {
-			b.c.record.cursor(cursorName(i)).loaded(b.c.h, t.name, l, k, was[i].resets, was[i].flushed)
+			t.doubts[i] = b.c.record.cursor(cursorName(i)).loaded(b.c.h, t.name, l, k, was[i].resets, was[i].flushed)
 		}
 	}
 	return t

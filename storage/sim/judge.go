@@ -74,6 +74,9 @@ func (c *cluster) witness(node string) (all []stored, ok bool) {
 			c.h.fault("%s does not get the topic", node)
 			return
 		}
+		for i := range cursors {
+			t.noDoubt(i) // nobody else was there
+		}
 		for t.l.Trim(ctx) != nil && sleep(ctx, startPause) == nil {
 			// What is consumed goes now, and not while we read.
 		}

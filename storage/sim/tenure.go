@@ -26,6 +26,8 @@ type tenure struct {
 	dice *dice
 	lost chan struct{} // closed when it is fenced
 
+	doubts [cursors]string // what was wrong with the cursors as they were found, if they were found so; empty: nothing
+
 	mu     sync.Mutex
 	cancel context.CancelFunc
 	ended  bool
@@ -66,7 +68,7 @@ func (t *tenure) run() {
 	actors.Go(func() {
 		if t.openCursors(ctx) {
 			for i := range cursors {
-				actors.Go(func() { t.consume(ctx, cursorName(i)) })
+				actors.Go(func() { t.consume(ctx, i) })
 			}
 			actors.Go(func() { t.read(ctx) })
 			t.publish(ctx)
@@ -188,7 +190,8 @@ func release(list []managed.Entry) {
 }
 
 // consume reads what a cursor has not acknowledged and acknowledges some of it, in all ways.
-func (t *tenure) consume(ctx context.Context, name string) {
+func (t *tenure) consume(ctx context.Context, i int) {
+	name := cursorName(i)
 	k, r := t.l.Cursor(name), t.c.record.cursor(name)
 	for t.pace(ctx, 30*time.Millisecond) {
 		got, err := t.l.Read(ctx, k.NextUnacked(bk.Earliest), 1+t.dice.n(20), 1<<20)
@@ -221,6 +224,7 @@ func (t *tenure) consume(ctx context.Context, name string) {
 			err := k.Flush(ctx)
 			if err == nil && dirty { // else it was written before, and another owner may have moved it since
 				r.flushedTo(at, resets)
+				t.noDoubt(i)
 			}
 			t.c.h.note("%s flushes %s at %v: %v", t.name, name, at, err)
 		default:
@@ -246,4 +250,12 @@ func (t *tenure) look(name string) (at bk.Position, dirty bool) {
 		}
 	}
 	return bk.Earliest, false
+}
+
+// noDoubt is told that the owner could write a cursor, so that it was found as it was.
+func (t *tenure) noDoubt(i int) {
+	if t.doubts[i] != "" {
+		t.c.h.fault("%s", t.doubts[i])
+		t.doubts[i] = ""
+	}
 }
