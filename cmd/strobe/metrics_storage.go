@@ -82,6 +82,9 @@ var serverMetrics = []metric[server.Metrics]{
 	{"strobe_bookie_server_other_version_total", "Connections closed because the client spoke version 3 (STB-BOOKIE-0009).", func(m *server.Metrics) float64 {
 		return float64(m.Version3)
 	}},
+	{"strobe_bookie_server_other_bookie_total", "Connections closed because the client looked for a bookie that was here before (STB-BOOKIE-0018).", func(m *server.Metrics) float64 {
+		return float64(m.OtherID)
+	}},
 	{"strobe_bookie_server_read_entries_total", "Entries sent.", func(m *server.Metrics) float64 { return float64(m.ReadEntries) }},
 	{"strobe_bookie_server_read_bytes_total", "Their bytes.", func(m *server.Metrics) float64 { return float64(m.ReadBytes) }},
 }

@@ -89,7 +89,7 @@ var (
 	BookieReplaced = &Fault{
 		Code:  "STB-BOOKIE-0015",
 		Title: "this new bookie stands where another one was lost",
-		Cause: "The volume was empty, so a bookie with a new id was born on it. Another bookie was last registered at the same address and is not registered now: its volume was emptied, replaced, or is started elsewhere. What lay on it does not come back by itself: those ledgers have a copy less.",
+		Cause: "The volume was empty, so a bookie with a new id was born on it. Another bookie was last registered at the same address: its volume was emptied or replaced, or will be started elsewhere. What lay on it does not come back by itself: those ledgers have a copy less.",
 		Fix:   "If its volume still exists, stop this bookie and start one with that directory: the old one is back, with its data. If it is lost, `strobe ledgers list --bookie ID` shows what it held, and `strobe bookies forget ID` takes it out of the metadata.",
 	}
 	BookieAlive = &Fault{
@@ -104,9 +104,15 @@ var (
 		Cause: "The metadata of ledgers names the bookie. While it is only away, it can come back with its volume, and what it holds is needed most when other copies are lost too. A bookie that was forgotten is refused.",
 		Fix:   "Wait until those ledgers were consumed and deleted (`strobe ledgers list --bookie ID`). If the volume is lost for good: --force. The ledgers then go on naming it, and are read from their other copies.",
 	}
+	BookieOther = &Fault{
+		Code:  "STB-BOOKIE-0018",
+		Title: "a client looks for another bookie",
+		Cause: "The client expects another bookie at this address: that one was here before, and its volume was emptied, replaced or moved. The connection was closed, because this bookie must neither say that the other one's entries do not exist nor take new ones in its name.",
+		Fix:   "Nothing, if the volume moved: brokers find it where it is registered. If it is lost, see STB-BOOKIE-0015.",
+	}
 )
 
 // bookieFaults is the bookie room's part of the table.
 var bookieFaults = []*Fault{BookieNoCluster, BookieForeign, BookieCookie, BookieVolume, BookieRegistered, BookieRegistration, BookieWrongRoot,
 	BookieFrame, BookieVersion3, BookieClientStuck, BookieConnections, BookieNotFound, BookieRacks,
-	BookieFormat, BookieReplaced, BookieAlive, BookieNamed}
+	BookieFormat, BookieReplaced, BookieAlive, BookieNamed, BookieOther}

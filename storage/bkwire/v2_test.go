@@ -343,3 +343,28 @@ func FuzzDecodeResponse(f *testing.F) {
 		}
 	})
 }
+
+func TestHello(t *testing.T) {
+	frame := AppendHello(nil, "5c7f926d-7155-406e-bd85-c0e3e1331e5a")
+	if r, err := DecodeRequest(frame[4:]); err != nil || r.Op != OpAuth || r.Version != V2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if id, ok := DecodeHello(frame[4:]); !ok || id != "5c7f926d-7155-406e-bd85-c0e3e1331e5a" || len(frame) > MaxHello {
+		t.Errorf("%q, %t", id, ok)
+	}
+	for _, other := range [][]byte{nil, {2, 3, 0, 0}, AppendAuthDisabled(nil, V2)[4:], frame[4 : len(frame)-1], append(frame[4:len(frame):len(frame)], make([]byte, 1000)...)} {
+		if id, ok := DecodeHello(other); ok {
+			t.Errorf("%x looks for %q", other, id)
+		}
+	}
+}
+
+func FuzzDecodeHello(f *testing.F) {
+	f.Add(AppendHello(nil, "b")[4:])
+	f.Add(AppendAuthDisabled(nil, V2)[4:])
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if id, ok := DecodeHello(frame); ok && len(id) > MaxHello {
+			t.Error(len(id))
+		}
+	})
+}

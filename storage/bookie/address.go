@@ -37,7 +37,8 @@ func (b *Bookie) settle(ctx context.Context, store meta.Store, address string, n
 	}
 }
 
-// lostAt is the bookies that were registered last at an address and are not now, but for self.
+// lostAt is the bookies that were registered last at an address, but for self. One that seems to be registered there still has only not been
+// forgotten by the metadata: this process has the address now.
 func lostAt(ctx context.Context, store meta.Store, address, self string) (lost []string, err error) {
 	ids, err := store.List(ctx, bkwire.CookiesPath)
 	for _, id := range ids {
@@ -51,27 +52,9 @@ func lostAt(ctx context.Context, store meta.Store, address, self string) (lost [
 		if err != nil {
 			return lost, err
 		}
-		there, err := isRegistered(ctx, store, id)
-		if err != nil {
-			return lost, err
-		}
-		if !there {
-			lost = append(lost, id)
-		}
+		lost = append(lost, id)
 	}
 	return lost, err
-}
-
-func isRegistered(ctx context.Context, store meta.Store, id string) (bool, error) {
-	for _, dir := range []string{bkwire.AvailablePath, bkwire.ReadOnlyPath} {
-		switch _, err := store.Get(ctx, dir+"/"+id); {
-		case err == nil:
-			return true, nil
-		case !errors.Is(err, meta.ErrNotFound):
-			return false, err
-		}
-	}
-	return false, nil
 }
 
 // lastAddress is the address in a value under bkwire.AddressPath.

@@ -143,7 +143,7 @@ func dialNowhere(t testing.TB, tcp bool) ledger.BookieConn {
 	s := server.New(b, server.Options{})
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
-	c, err := NewDialer(Options{}).Dial(l.Addr().String(), bkwire.ServiceInfo{})
+	c, err := NewDialer(Options{}).Dial("b", bkwire.ServiceInfo{Endpoints: []bkwire.Endpoint{bkwire.RPCEndpoint("127.0.0.1", l.Addr().(*net.TCPAddr).Port)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/ledger"
+	"github.com/strobemq/strobe/storage/meta"
 	"github.com/strobemq/strobe/storage/storagetest"
 )
 
@@ -158,4 +162,85 @@ func TestTakeoverOfBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEntries(t, r, 100)
+}
+
+// replace ends a bookie for good and starts another one, on an empty volume, at its address. As after a kill, the metadata still shows the
+// lost one there.
+func (p *peer) replace() *peer {
+	p.leave()
+	n := &peer{c: p.c, id: p.id + "-new", addr: p.addr, store: storagetest.NewMapStore(p.c.t)}
+	p.c.peers = append(p.c.peers, n)
+	n.start()
+	host, port, _ := net.SplitHostPort(p.addr)
+	number, _ := strconv.Atoi(port)
+	info := bkwire.ServiceInfo{Endpoints: []bkwire.Endpoint{bkwire.RPCEndpoint(host, number)}}
+	if _, err := p.c.meta.Put(ctx, bkwire.AvailablePath+"/"+p.id, info.Append(nil), meta.Any); err != nil {
+		p.c.t.Fatal(err)
+	}
+	return n
+}
+
+// TestEmptiedVolumeDoesNotAnswer: a bookie that was born on the emptied volume of another one, at its address, must not be taken for it: it would
+// say that entries do not exist which were acknowledged, and its copy of new ones would count twice.
+func TestEmptiedVolumeDoesNotAnswer(t *testing.T) {
+	c := newCluster(t, 3)
+	one := c.client(ledger.Options{Retry: 50 * time.Millisecond, Quarantine: time.Minute})
+	w := mustCreate(t, one)
+	a := storagetest.NewAdder(t, w)
+	a.Submit(numbered(0, 50)...)
+	if _, err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	c.peers[1].crash()
+	a.Submit(numbered(50, 50)...)
+	if _, err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	// The last 50 lie on a and c. c is replaced, a is away, b lacks them.
+	born := c.peers[2].replace()
+	c.peers[0].crash()
+	c.peers[1].start()
+	two := c.client(ledger.Options{ReadTimeout: 2 * time.Second})
+	if r, err := two.Open(ctx, w.ID(), true); err == nil {
+		last, _ := r.LastConfirmed()
+		t.Fatalf("with the word of an empty volume the ledger was closed at %d; 99 was acknowledged", last)
+	} else if !errors.Is(err, bk.ErrRecovery) {
+		t.Errorf("recovery: %v", err)
+	}
+	if n := born.s.Metrics().OtherID; n == 0 {
+		t.Error("nobody was turned away")
+	}
+	if _, err := born.store.Ledger(w.ID()); !errors.Is(err, bk.ErrNoLedger) {
+		t.Errorf("what was meant for another bookie is on the new one: %v", err)
+	}
+	c.peers[0].start()
+	r, err := c.client(ledger.Options{}).Open(ctx, w.ID(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEntries(t, r, 100)
+}
+
+// TestReplacedBookieCountsOnce: a writer whose bookie was replaced at its address has two copies left, and with one of them gone no quorum.
+func TestReplacedBookieCountsOnce(t *testing.T) {
+	c := newCluster(t, 3)
+	l := c.client(ledger.Options{Retry: 50 * time.Millisecond, Quarantine: time.Minute, QuorumWait: 2 * time.Second})
+	w := mustCreate(t, l)
+	a := storagetest.NewAdder(t, w)
+	a.Submit(numbered(0, 50)...)
+	if _, err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	born := c.peers[2].replace()
+	a.Submit(numbered(50, 50)...)
+	if _, err := a.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	c.peers[0].crash()
+	c.peers[1].crash()
+	a.Submit(numbered(100, 1)...)
+	acked, err := a.Wait()
+	if err == nil {
+		t.Errorf("entry %d was acknowledged with one bookie alive, which has %v", acked, born.id)
+	}
 }

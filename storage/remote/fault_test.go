@@ -30,6 +30,8 @@ type stage struct {
 	down  bool
 	dials []time.Duration // since the start
 	began time.Time
+
+	hellos int // AUTH requests that came
 }
 
 var errDown = errors.New("nobody listens")
@@ -66,7 +68,7 @@ func play(t *testing.T, o Options, f func(s *stage)) {
 	})
 }
 
-// request is the next request on a connection.
+// request is the next request on a connection. The first says whom it looks for.
 func (s *stage) request(nc net.Conn) bkwire.Request {
 	s.t.Helper()
 	head := make([]byte, 4)
@@ -80,6 +82,13 @@ func (s *stage) request(nc net.Conn) bkwire.Request {
 	r, err := bkwire.DecodeRequest(frame)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if r.Op == bkwire.OpAuth {
+		if id, ok := bkwire.DecodeHello(frame); !ok || id != "h:3181" {
+			s.t.Errorf("it looks for %q, %t", id, ok)
+		}
+		s.hellos++
+		return s.request(nc)
 	}
 	return r
 }
@@ -356,7 +365,7 @@ func TestNonsense(t *testing.T) {
 		"too short":                {0, 0, 0, 1},
 		"cut":                      {0, 0, 0, 4, 2, 1, 0, 0},
 		"version 3":                {0, 0, 0, 4, 0x0a, 0x02, 0x08, 0x03},
-		"authentication":           bkwire.AppendAuthDisabled(nil, 2),
+		"authentication twice":     append(bkwire.AppendAuthDisabled(nil, 2), bkwire.AppendAuthDisabled(nil, 2)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var said bytes.Buffer
@@ -376,6 +385,28 @@ func TestNonsense(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHello: each connection begins by saying whom it looks for, and an answer to that is nothing.
+func TestHello(t *testing.T) {
+	play(t, Options{}, func(s *stage) {
+		a := newAnswers()
+		a.add(s.c, 0, 7, 0, "a")
+		nc := <-s.ends
+		s.request(nc)
+		s.send(nc, bkwire.AppendAuthDisabled(nil, 2), answerAdd(bk.OK, 7, 0))
+		s.want(a, "0:0")
+		nc.Close()
+		synctest.Wait()
+		a.add(s.c, 0, 7, 1, "b")
+		nc = <-s.ends
+		s.request(nc)
+		s.send(nc, answerAdd(bk.OK, 7, 1)) // a bookie that does not answer it is none the worse
+		s.want(a, "0:0 1:0")
+		if s.hellos != 2 {
+			t.Errorf("said %d times on two connections", s.hellos)
+		}
+	})
 }
 
 // TestNonsenseUnasked: what a bookie says although it owes nothing is told too, and the next request goes over a new connection.

@@ -26,7 +26,8 @@ type session struct {
 	useful   bool     // the bookie has answered something
 	adds     pending
 	calls    map[callKey]*call
-	reads    int // in calls
+	reads    int  // in calls
+	greeted  bool // the bookie has answered our AUTH
 	progress time.Time
 	timer    *time.Timer
 	armed    bool // timer runs, or its function does
@@ -35,7 +36,11 @@ type session struct {
 }
 
 func newSession(l *lane) *session {
-	return &session{l: l, out: frames.NewOut(0, 0), calls: map[callKey]*call{}}
+	s := &session{l: l, out: frames.NewOut(0, 0), calls: map[callKey]*call{}}
+	s.out.Lock()
+	s.out.Commit(bkwire.AppendHello(s.out.Room(bkwire.MaxHello+len(l.c.id)), l.c.id))
+	s.out.Unlock()
+	return s
 }
 
 // run is the session's life.
@@ -114,14 +119,17 @@ func (s *session) take(in *frames.In) error {
 		if err != nil {
 			return err
 		}
-		s.useful = true
+		s.useful = s.useful || r.Op != bkwire.OpAuth
 		switch r.Op {
 		case bkwire.OpAdd:
 			err = s.added(&r)
 		case bkwire.OpRead, bkwire.OpBatchRead:
 			err = s.hasRead(&r, in, frame)
-		default:
-			err = errors.New("not asked for")
+		case bkwire.OpAuth:
+			if s.greeted {
+				err = errNotAsked
+			}
+			s.greeted = true
 		}
 		if err != nil {
 			return fmt.Errorf("answer to %v of ledger %d entry %d: %w", r.Op, r.Ledger, r.Entry, err)

@@ -14,6 +14,7 @@ type counters struct {
 	badFrame   atomic.Int64
 	badOpcode  atomic.Int64
 	v3         atomic.Int64
+	otherID    atomic.Int64
 	entries    atomic.Int64
 	bytes      atomic.Int64
 	answers    [len(answerCodes)]atomic.Int64
@@ -60,6 +61,7 @@ type Metrics struct {
 	BadFrame      int64             // counter: over a frame that was too short for what it said it was
 	BadOpcode     int64             // counter: over an operation that is unknown
 	Version3      int64             // counter: because the client spoke version 3
+	OtherID       int64             // counter: because the client looked for another bookie
 	ReadEntries   int64             // counter: entries sent
 	ReadBytes     int64             // counter: their bytes
 	Answers       map[bk.Code]int64 // counter: answers by code; what is bk.ErrLimbo here was sent as bk.ErrIO
@@ -71,7 +73,7 @@ func (s *Server) Metrics() Metrics {
 		MaxConns: s.o.MaxConns, WaitingReads: s.normal.queue(), WaitingFences: s.priority.queue(), ReadLimit: s.o.MaxReads,
 		OutputLimit: s.o.mostOutput(), Accepted: s.metrics.accepted.Load(), TurnedAway: s.metrics.turnedAway.Load(),
 		Stuck: s.metrics.stuck.Load(), BadLength: s.metrics.badLength.Load(), BadFrame: s.metrics.badFrame.Load(),
-		BadOpcode: s.metrics.badOpcode.Load(), Version3: s.metrics.v3.Load(), ReadEntries: s.metrics.entries.Load(),
+		BadOpcode: s.metrics.badOpcode.Load(), Version3: s.metrics.v3.Load(), OtherID: s.metrics.otherID.Load(), ReadEntries: s.metrics.entries.Load(),
 		ReadBytes: s.metrics.bytes.Load(), Answers: map[bk.Code]int64{},
 	}
 	for i, c := range answerCodes {

@@ -25,6 +25,10 @@ func (c *conn) request(in *frames.In, frame []byte) error {
 	}
 	switch {
 	case r.Op == bkwire.OpAuth:
+		if id, ok := bkwire.DecodeHello(frame); ok && id != c.s.b.ID() {
+			c.s.metrics.otherID.Add(1)
+			return fault.BookieOther.New("the client looks for bookie %.255q", id)
+		}
 		c.out.Lock()
 		c.out.Commit(bkwire.AppendAuthDisabled(c.out.Room(bkwire.MaxAuthDisabled), r.Version))
 		c.answered()

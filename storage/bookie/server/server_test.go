@@ -137,6 +137,27 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
+// TestHello: who looks for this bookie, or for none, is answered as by any bookie without authentication. Who looks for another one is turned
+// away, and nothing behind that is done.
+func TestHello(t *testing.T) {
+	v := serve(t, Options{})
+	c := v.dial()
+	c.send(bkwire.AppendHello(nil, v.b.ID()))
+	if f, err := c.next(); err != nil || !strings.Contains(string(f), "AuthDisabledPlugin") {
+		t.Fatalf("answered with %q, %v", f, err)
+	}
+	c.want(bk.OK, addFrame(0, ourKey, 7, 0, "a"))
+	c = v.dial()
+	c.send(append(append(bkwire.AppendHello(nil, "another"), addFrame(0, ourKey, 7, 1, "b")...), readFrame(bk.FlagFence, 8, bk.NoEntry)...))
+	c.ended()
+	c = v.dial()
+	c.want(bk.ErrNoEntry, readFrame(0, 7, 1))
+	c.want(bk.OK, addFrame(0, ourKey, 8, 0, "not fenced"))
+	if n := v.s.Metrics().OtherID; n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+}
+
 // TestVersion3: a client of version 3 is told so and counted.
 func TestVersion3(t *testing.T) {
 	v := serve(t, Options{})
