@@ -179,9 +179,13 @@ func (c *Client) forget(w *writer) {
 	c.mu.Unlock()
 }
 
+// flushTime is how long a Close waits for under-replication marks to be written.
+const flushTime = 2 * time.Second
+
 // Close fails what is pending with bk.ErrClosed, completes it, and joins what the client started. Ledgers that are open for
 // writing stay so in the metadata: the next owner recovers them. Idempotent.
 func (c *Client) Close() error {
+	c.marks.flush(flushTime)
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()

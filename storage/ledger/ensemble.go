@@ -36,7 +36,7 @@ func (w *writer) changeLocked() {
 		return
 	}
 	w.changing = w.c.start(w.change)
-	w.seeking = w.changing
+	w.seeking = w.changing && !w.blind
 }
 
 // writingLocked reports whether a change is being written to the metadata, which may take long, and knows nothing of what failed since.
@@ -58,7 +58,7 @@ func (w *writer) change() {
 			w.mu.Unlock()
 			return
 		}
-		w.seeking = true // more failed meanwhile
+		w.seeking = !w.blind // more failed meanwhile
 		w.mu.Unlock()
 	}
 }
@@ -79,15 +79,17 @@ func (w *writer) round() (seen int) {
 	joining := w.successors(failed, current, desperate)
 	var md *bkwire.Metadata
 	var version meta.Version
+	blind := false
 	if len(joining) > 0 && !w.inMemory() {
 		var err error
 		if md, version, err = w.probe(); err != nil {
 			w.end(err)
 			joining = nil
 		}
+		blind = err != nil
 	}
 	w.mu.Lock()
-	w.seeking = false
+	w.seeking, w.blind = false, blind
 	joining = slices.DeleteFunc(joining, func(m *member) bool { return !w.leaveLocked(w.members[m.index]) })
 	if len(joining) < len(failed) && seen == w.failures {
 		w.putOffLocked()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
@@ -106,26 +107,36 @@ func (c *Client) lengthAt(ctx context.Context, id int64, md *bkwire.Metadata, d 
 		return 0, bk.ErrNoEntry
 	}
 	var failed error
-	for _, i := range quorum.WriteSet(nil, entry, md.Quorum) {
-		h, payload, err := c.readStored(ctx, segment.Bookies[i], d, bk.BookieRead{Ledger: id, First: entry, Last: entry})
-		if err == nil {
+	length := int64(-1)
+	order := quorum.WriteSet(nil, entry, md.Quorum)
+	c.slowLast(order, segment.Bookies)
+	c.inTurn(order, segment.Bookies, func(i int, limit time.Duration) error {
+		h, payload, err := c.readStored(ctx, segment.Bookies[i], d, bk.BookieRead{Ledger: id, First: entry, Last: entry}, limit)
+		switch {
+		case err == nil:
 			payload.Release()
-			return h.Length, nil
-		}
-		if failed == nil || absent(failed) {
+			length = h.Length
+		case ctx.Err() != nil:
+			failed = ctx.Err()
+			return nil
+		case failed == nil || absent(failed):
 			failed = err
 		}
+		return err
+	})
+	if length >= 0 {
+		return length, nil
 	}
 	return 0, failed
 }
 
-// readStored reads one entry from one bookie with its header. The payload is the caller's to release.
-func (c *Client) readStored(ctx context.Context, bookie string, d *bkwire.Digester, r bk.BookieRead) (bkwire.Header, bk.Buf, error) {
+// readStored reads one entry from one bookie with its header, within limit. The payload is the caller's to release.
+func (c *Client) readStored(ctx context.Context, bookie string, d *bkwire.Digester, r bk.BookieRead, limit time.Duration) (bkwire.Header, bk.Buf, error) {
 	conn, err := c.bookies.Conn(bookie)
 	if err != nil {
 		return bkwire.Header{}, bk.Buf{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.ReadTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	entries, err := conn.Read(ctx, r)
 	if err != nil {

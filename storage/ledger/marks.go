@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
 	"github.com/strobemq/strobe/storage/meta"
 )
@@ -20,6 +21,7 @@ type marks struct {
 	c *Client
 
 	mu      sync.Mutex
+	calm    *sync.Cond // of mu: the goroutine ended
 	waiting []mark
 	running bool
 }
@@ -30,7 +32,10 @@ type mark struct {
 	bookie string
 }
 
-func (m *marks) start(c *Client) { m.c = c }
+func (m *marks) start(c *Client) {
+	m.c = c
+	m.calm = sync.NewCond(&m.mu)
+}
 
 // add has a mark written soon, by a goroutine that lives as long as there are any. It never blocks.
 func (m *marks) add(ledger int64, bookie string) {
@@ -51,24 +56,43 @@ func (m *marks) add(ledger int64, bookie string) {
 }
 
 func (m *marks) run() {
-	for {
+	for wait := unknownPause; ; {
 		m.mu.Lock()
 		if len(m.waiting) == 0 || m.c.ctx.Err() != nil {
 			m.running = false
+			m.calm.Broadcast()
 			m.mu.Unlock()
 			return
 		}
 		x := m.waiting[0]
+		m.mu.Unlock()
+		err := m.write(m.c.ctx, x)
+		if errors.Is(err, bk.ErrMetadata) { // it is away: nothing is forgotten meanwhile
+			if wait == unknownPause {
+				m.c.log.Warn("under-replication marks wait for the metadata", "error", err)
+			}
+			_ = pause(m.c.ctx, wait) // when ctx is done the next round says so
+			wait = min(2*wait, longestPause)
+			continue
+		}
+		wait = unknownPause
+		m.mu.Lock()
 		m.waiting = m.waiting[1:]
 		m.mu.Unlock()
-		if err := m.write(m.c.ctx, x); err != nil && m.c.ctx.Err() == nil {
+		if err != nil && m.c.ctx.Err() == nil {
 			m.c.log.Warn("under-replication mark not written", "ledger", x.ledger, "bookie", x.bookie, "error", err)
 		}
 	}
 }
 
-// write merges the mark into the ledger's node.
+// write merges the mark into the ledger's node. bk.ErrMetadata: another try may succeed.
 func (m *marks) write(ctx context.Context, x mark) error {
+	if _, err := m.c.meta.Get(ctx, bkwire.LedgerPath(x.ledger)); err != nil {
+		if errors.Is(err, meta.ErrNotFound) {
+			return nil // deleted meanwhile
+		}
+		return metaError(err)
+	}
 	path := bkwire.UnderreplicationPath(x.ledger)
 	for {
 		expect := meta.Absent
@@ -83,7 +107,7 @@ func (m *marks) write(ctx context.Context, x mark) error {
 				return nil
 			}
 		} else if !errors.Is(err, meta.ErrNotFound) {
-			return err
+			return metaError(err)
 		} else if x.bookie != "" {
 			u.Merge(x.bookie)
 		}
@@ -96,8 +120,28 @@ func (m *marks) write(ctx context.Context, x mark) error {
 				return err
 			}
 		default:
-			return err
+			return metaError(err)
 		}
+	}
+}
+
+// flush waits until all marks are written, for d at most.
+func (m *marks) flush(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	over := false
+	t := time.AfterFunc(d, func() {
+		m.mu.Lock()
+		over = true
+		m.calm.Broadcast()
+		m.mu.Unlock()
+	})
+	defer t.Stop()
+	for m.running && !over {
+		m.calm.Wait()
+	}
+	if n := len(m.waiting); n > 0 {
+		m.c.log.Warn("under-replication marks not written", "marks", n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
@@ -36,21 +37,18 @@ func (c *Client) read(ctx context.Context, id int64, md *bkwire.Metadata, d *bkw
 	var failed error
 	var room [usualWriteQuorum]int
 	var broken []string
-	for n, i := range c.readOrder(room[:0], id, first, md.Quorum, segment.Bookies) {
-		if n == 1 {
+	var entries []bk.Entry
+	tries := 0
+	c.inTurn(c.readOrder(room[:0], id, first, md.Quorum, segment.Bookies), segment.Bookies, func(i int, limit time.Duration) error {
+		if tries++; tries == 2 {
 			c.metrics.fallbacks.Add(1)
 		}
 		bookie := segment.Bookies[i]
 		run := quorum.Run(i, first, md.Quorum, last-first+1)
-		entries, err := c.readReplica(ctx, bookie, d, bk.BookieRead{Ledger: id, First: first, Last: first + run - 1, MaxBytes: maxBytes})
-		if err == nil {
-			for _, b := range broken {
-				c.marks.add(id, b)
-			}
-			return entries, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		var err error
+		entries, err = c.readReplica(ctx, bookie, d, bk.BookieRead{Ledger: id, First: first, Last: first + run - 1, MaxBytes: maxBytes}, limit)
+		if err == nil || ctx.Err() != nil {
+			return nil
 		}
 		if errors.Is(err, bk.ErrDigest) || errors.Is(err, bk.ErrIO) || absent(err) && !slices.Contains(late, bookie) {
 			broken = append(broken, bookie)
@@ -58,6 +56,16 @@ func (c *Client) read(ctx context.Context, id int64, md *bkwire.Metadata, d *bkw
 		if failed == nil || absent(failed) {
 			failed = fmt.Errorf("bookie %s: %w", bookie, err)
 		}
+		return err
+	})
+	if entries != nil {
+		for _, b := range broken {
+			c.marks.add(id, b)
+		}
+		return entries, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	if absent(failed) {
 		// Confirmed and nowhere: that is damage. bk.ErrNoEntry would say "not written yet".
@@ -81,36 +89,21 @@ func (c *Client) readOrder(dst []int, ledger, entry int64, q bk.Quorum, bookies 
 		dst = quorum.WriteSet(dst, entry, q)
 		slices.Reverse(dst)
 	}
-	if len(dst) == 1 {
-		return dst
-	}
-	if avoid := c.avoided(); len(avoid) > 0 {
-		slices.SortStableFunc(dst, func(a, b int) int {
-			return after(slices.Contains(avoid, bookies[a])) - after(slices.Contains(avoid, bookies[b]))
-		})
-	}
+	c.slowLast(dst, bookies)
 	return dst
 }
 
-func after(late bool) int {
-	if late {
-		return 1
-	}
-	return 0
-}
-
-// readReplica reads from one bookie and verifies what comes: the entries up to the first that is broken, at least one.
-func (c *Client) readReplica(ctx context.Context, bookie string, d *bkwire.Digester, r bk.BookieRead) ([]bk.Entry, error) {
+// readReplica reads from one bookie and verifies what comes within limit: the entries up to the first that is broken, at least one.
+func (c *Client) readReplica(ctx context.Context, bookie string, d *bkwire.Digester, r bk.BookieRead, limit time.Duration) ([]bk.Entry, error) {
 	conn, err := c.bookies.Conn(bookie)
 	if err != nil {
 		return nil, err
 	}
-	timed, cancel := context.WithTimeout(ctx, c.o.ReadTimeout)
+	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	entries, err := conn.Read(timed, r)
 	if err != nil {
 		if timed.Err() != nil && ctx.Err() == nil {
-			c.quarantine(bookie, bk.ErrTimeout)
 			return nil, bk.ErrTimeout
 		}
 		return nil, err

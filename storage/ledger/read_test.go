@@ -98,23 +98,59 @@ func TestReadStopsBeforeDamage(t *testing.T) {
 	})
 }
 
-func TestReadTimesOut(t *testing.T) {
+// TestReadGoesOnElsewhere: the bookie that a ledger reads from first is stopped. Another one is asked soon, and from then on.
+func TestReadGoesOnElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
-		w := mustCreate(t, c.client(Options{ReadTimeout: 2 * time.Second}), triple)
+		w := mustCreate(t, c.client(Options{Patience: 300 * time.Millisecond}), triple)
 		a := storagetest.NewAdder(t, w)
 		added(t, w, a, texts("entry", 0, 3)...)
 		c.hang("bookie-a") // where this ledger reads first
 		begin := time.Now()
 		wantAll(t, w, texts("entry", 0, 3))
-		if took := time.Since(begin); took != 2*time.Second {
+		if took := time.Since(begin); took != 300*time.Millisecond {
 			t.Errorf("the first read took %v", took)
 		}
 		wantAll(t, w, texts("entry", 0, 3))
-		if took := time.Since(begin); took != 2*time.Second {
-			t.Errorf("a bookie in quarantine was asked first again: %v", took)
+		if took := time.Since(begin); took != 300*time.Millisecond {
+			t.Errorf("a bookie that made a read wait was asked first again: %v", took)
+		}
+		// All are stopped: nobody is given up before the read time-out, and the first that wakes up answers.
+		c.hang("bookie-b")
+		c.hang("bookie-c")
+		begin = time.Now()
+		time.AfterFunc(2*time.Second, func() { c.wake("bookie-b") })
+		wantAll(t, w, texts("entry", 0, 3))
+		if took := time.Since(begin); took < 2*time.Second || took > 5*time.Second {
+			t.Errorf("with one that woke up after 2 s it took %v", took)
 		}
 		c.wake("bookie-a")
+		c.wake("bookie-c")
+	})
+}
+
+// TestReadTimesOut: nobody answers at all.
+func TestReadTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		l := c.client(Options{ReadTimeout: 2 * time.Second})
+		w := mustCreate(t, l, triple)
+		a := storagetest.NewAdder(t, w)
+		added(t, w, a, texts("entry", 0, 3)...)
+		for _, id := range c.order {
+			c.hang(id)
+		}
+		begin := time.Now()
+		_, err := w.Read(ctx, 0, 2, 1<<20)
+		if took := time.Since(begin); !errors.Is(err, bk.ErrTimeout) || took > 12*time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+		if m := l.Metrics(); m.Quarantined != 3 {
+			t.Errorf("%d bookies in quarantine", m.Quarantined)
+		}
+		for _, id := range c.order {
+			c.wake(id)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
@@ -30,6 +31,7 @@ type recovery struct {
 }
 
 func (c *Client) recover(ctx context.Context, id int64, md *bkwire.Metadata, version meta.Version, d bkwire.Digester) (*bkwire.Metadata, error) {
+	defer c.phase("recovery", id)()
 	md, version, err := c.update(ctx, id, md, version, func(md *bkwire.Metadata) (bool, error) {
 		mark := md.State == bkwire.Open
 		md.State = bkwire.InRecovery
@@ -129,27 +131,40 @@ func (r *recovery) readEntry(ctx context.Context, entry int64) (bkwire.Header, b
 		read.Flags = 0
 	}
 	negatives := 0
-	var failed error
-	for _, i := range quorum.WriteSet(nil, entry, r.md.Quorum) {
-		h, payload, err := r.c.readStored(ctx, segment.Bookies[i], r.d, read)
+	var header bkwire.Header
+	var stored bk.Buf
+	found := false
+	var ended, failed error
+	order := quorum.WriteSet(nil, entry, r.md.Quorum)
+	r.c.slowLast(order, segment.Bookies)
+	r.c.inTurn(order, segment.Bookies, func(i int, limit time.Duration) error {
+		h, payload, err := r.c.readStored(ctx, segment.Bookies[i], r.d, read, limit)
 		switch {
 		case err == nil:
-			return h, payload, nil
+			header, stored, found = h, payload, true
+			return nil
 		case absent(err):
-			negatives++
-			if quorum.Missing(negatives, r.md.Quorum) || r.c.o.mutant == mutantMissingEarly {
-				return bkwire.Header{}, bk.Buf{}, errMissingEntry
+			if negatives++; quorum.Missing(negatives, r.md.Quorum) || r.c.o.mutant == mutantMissingEarly {
+				ended = errMissingEntry
+				return nil
 			}
 		case errors.Is(err, bk.ErrUnauthorized):
-			return bkwire.Header{}, bk.Buf{}, err
+			ended = err
+			return nil
 		default:
 			failed = fmt.Errorf("bookie %s: %w", segment.Bookies[i], err)
 		}
-		if ctx.Err() != nil {
-			return bkwire.Header{}, bk.Buf{}, ctx.Err()
+		if ended = ctx.Err(); ended != nil {
+			return nil
 		}
-	}
-	if failed == nil {
+		return err
+	})
+	switch {
+	case found:
+		return header, stored, nil
+	case ended != nil:
+		return bkwire.Header{}, bk.Buf{}, ended
+	case failed == nil:
 		failed = bk.ErrNoEntry // never: every bookie said so, which is proof
 	}
 	return bkwire.Header{}, bk.Buf{}, failed

@@ -41,8 +41,15 @@ func (w *writer) tick() {
 	if w.gaps == 0 {
 		return
 	}
+	stands := w.pending.first != nil && w.lac == w.stood // a bookie that is not given up yet stands still too
+	w.stood = w.lac
+	if !stands && w.starved.IsZero() && now.Before(w.look) {
+		w.armLocked(now, min(lastLook, w.c.o.Retry))
+		return
+	}
+	w.look = now.Add(w.c.o.Retry)
 	if !w.seeking {
-		w.takeBackLocked()
+		w.takeBackLocked(stands || !w.starved.IsZero())
 	}
 	if w.gaps > 0 {
 		w.desperate = !w.starved.IsZero()
@@ -57,9 +64,8 @@ func (w *writer) tick() {
 const trialShare = 8
 
 // takeBackLocked puts bookies that failed in their own places again, which the metadata need not be told. Each is first sent a few
-// entries; the rest follows when it takes them. A bookie that failed lately is left alone, except when the ack quorum is lost and nobody
-// else was found.
-func (w *writer) takeBackLocked() {
+// entries; the rest follows when it takes them. A bookie that failed lately is left alone, except when entries wait for it.
+func (w *writer) takeBackLocked(desperate bool) {
 	var writable, avoid []string
 	for _, m := range w.members {
 		if !m.failed || m.leaving {
@@ -68,7 +74,7 @@ func (w *writer) takeBackLocked() {
 		if writable == nil {
 			writable, avoid = w.c.bookies.Writable(), w.c.avoided()
 		}
-		if !slices.Contains(writable, m.id) || w.starved.IsZero() && slices.Contains(avoid, m.id) {
+		if !slices.Contains(writable, m.id) || !desperate && slices.Contains(avoid, m.id) {
 			continue
 		}
 		conn, err := w.c.bookies.Conn(m.id)
@@ -92,7 +98,7 @@ func (w *writer) missLocked(now time.Time) {
 		return
 	}
 	if w.spareLocked(nil) {
-		w.armLocked(now, w.c.o.Retry)
+		w.armLocked(now, min(lastLook, w.c.o.Retry))
 		return
 	}
 	if w.starved.IsZero() {
@@ -113,7 +119,8 @@ func (w *writer) missLocked(now time.Time) {
 	w.breakLocked(fault.LedgerNotEnough.New("of %v only %v are left and none replaces the others: %w", idsOf(w.members), left, fmt.Errorf("%w: %w", bk.ErrNotEnough, w.cause)))
 }
 
-// A ledger without its ack quorum looks for bookies first after firstLook, then ever more seldom down to once in lastLook.
+// A ledger without its ack quorum looks for bookies first after firstLook, then ever more seldom down to once in lastLook. One that has
+// it looks that often whether its adds stand still.
 const (
 	firstLook = 20 * time.Millisecond
 	lastLook  = time.Second

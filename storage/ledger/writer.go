@@ -47,9 +47,12 @@ type writer struct {
 	closed    bool  // Close ran to its end
 	closing   bool
 	changing  bool      // an ensemble change is under way
-	seeking   bool      // it looks for bookies, and whether the metadata is there
+	seeking   bool      // it looks for bookies and metadata, and may soon find both
+	blind     bool      // when it did last, the metadata was away
 	failures  int       // members that failed, ever
 	gaps      int       // members that are failed
+	look      time.Time // when bookies are looked for next, while the ack quorum can be made
+	stood     int64     // lac at the last tick with a member missing
 	starved   time.Time // since when the ack quorum cannot be made, and nothing was confirmed; zero: it can
 	cause     error     // why a member failed last
 	desperate bool      // the next change takes also bookies that failed lately
