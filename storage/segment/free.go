@@ -1,6 +1,10 @@
 package segment
 
-import "github.com/cockroachdb/pebble/v2"
+import (
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
 
 // deletes takes deleted ledgers out of the table and their records off the living bytes of their segments.
 func (k *keeper) deletes() error {
@@ -12,6 +16,9 @@ func (k *keeper) deletes() error {
 	if len(ids) == 0 || !l.table.ready() {
 		return nil
 	}
+	// A deletion may come twice, and what dies counts once.
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	for len(ids) > 0 {
 		n := min(len(ids), 1000)
 		if err := k.deleteSome(ids[:n]); err != nil {

@@ -202,3 +202,23 @@ func TestOnTheRealFileSystem(t *testing.T) {
 		closeLog(t, l)
 	}
 }
+
+// A ledger's deletion comes twice: from the bookie's watch of the metadata, and from its search for what the metadata no longer knows, which saw the
+// ledger before the first took effect. What dies with it was counted twice, and segments in which others lived were freed.
+func TestADeletionThatComesTwiceCountsOnce(t *testing.T) {
+	l := open(t, vfs.NewMem(), small())
+	mustAppend(t, l, key(3), key(4))
+	for e := range int64(200) {
+		mustAppend(t, l, entry(3, e, 1000), entry(4, e, 700))
+	}
+	await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
+	mustAppend(t, l, remove(3), remove(3))
+	// Deletes that lie in a segment are in the table when it is sealed.
+	mustAppend(t, l, key(5))
+	fill(t, l, []int64{5}, 0, 100, 1000)
+	await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
+	checkEntries(t, l, 4, 0, 199, 700)
+	if n := l.Metrics().Freed; n != 0 {
+		t.Errorf("%d segments were freed, ledger 4 lives in each", n)
+	}
+}
