@@ -216,19 +216,19 @@ func (w *world) killStandalone(r *rand.Rand) error {
 	return w.strike(standalone, w.alone, w.phase(standalone, r), time.Duration(r.IntN(300))*time.Millisecond)
 }
 
-// killHost kills the child that holds functions and sources, of the cluster or of the standalone; strobe itself starts it again.
+// killHost kills a child that holds functions and sources, of the cluster or of the standalone; strobe itself starts it again, later and later if
+// it goes often.
 func (w *world) killHost(r *rand.Rand) error {
-	parents := w.brokers
-	if r.IntN(3) == 0 {
-		parents = []*member{w.alone}
-	}
+	parents := append([]*member{w.alone}, w.brokers...)
+	phase := w.phase(host, r)
 	deadline := time.Now().Add(readyTime)
 	for w.ctx.Err() == nil {
+		r.Shuffle(len(parents), func(i, j int) { parents[i], parents[j] = parents[j], parents[i] })
 		for _, m := range parents {
 			if childOf(m.p.Load().PID) == 0 {
 				continue
 			}
-			w.await(m.watch, w.phase(host, r))
+			w.await(m.watch, phase)
 			pid := childOf(m.p.Load().PID)
 			if pid == 0 {
 				continue // it went meanwhile
