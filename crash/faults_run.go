@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ type seen struct {
 	err          error
 }
 
-// faultTable goes through the faults whose name contains only, each in a cluster of its own, and writes the table; false: a publish failed or a
+// faultTable goes through the faults whose name contains one of only's parts, each in a cluster of its own, and writes the table; false: a publish failed or a
 // message was lost.
 func faultTable(ctx context.Context, o options, away time.Duration, only string) (ok bool, err error) {
 	if err := o.prepare(); err != nil {
@@ -42,7 +43,7 @@ func faultTable(ctx context.Context, o options, away time.Duration, only string)
 	fmt.Fprintf(&b, "%d messages of %v a second, published at their times whatever the answers do; 3/3/2, all processes on one machine, etcd with three members.\n\n", faultRate, faultShape)
 	fmt.Fprintf(&b, "| what happens | bookies | published | failed | lost | p99 before | longest stall | p99 below twice that again after |\n|---|---|---|---|---|---|---|---|\n")
 	for i, f := range faults(away) {
-		if !strings.Contains(f.name, only) {
+		if !slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(f.name, part) }) {
 			continue
 		}
 		if ctx.Err() != nil {

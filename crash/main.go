@@ -46,7 +46,7 @@ func command() int {
 	flag.StringVar(&kinds, "kinds", "", "only these kinds of processes are killed, with commas: "+strings.Join(kindNames, ","))
 	measure := flag.Bool("faults", false, "instead of rounds: one fault after another under a steady load, measured")
 	away := flag.Duration("away", time.Minute, "with -faults: how long etcd is away")
-	only := flag.String("only", "", "with -faults: only those whose name contains this")
+	only := flag.String("only", "", "with -faults: only those whose name contains one of these, with commas")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
