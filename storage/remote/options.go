@@ -17,7 +17,7 @@ type Options struct {
 	MaxFrame   int           // bytes of the largest frame, without the length prefix, as the bookies have it; 0: bkwire.MaxFrame
 	Timeout    time.Duration // how long a bookie may owe answers without sending anything; 0: 30 s
 	DialTime   time.Duration // how long connecting may take; 0: 5 s
-	MaxPause   time.Duration // the longest pause between attempts to connect; they begin at 20 ms and double. 0: 5 s
+	MaxPause   time.Duration // the longest pause between attempts to connect; they begin at 20 ms and double; whoever lacks an ack quorum waits it out. 0: 1 s
 	// Dial connects; nil: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	Log  *slog.Logger // nil: nothing is logged
@@ -27,7 +27,7 @@ func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		v *time.Duration
 		d time.Duration
-	}{{&o.Timeout, 30 * time.Second}, {&o.DialTime, 5 * time.Second}, {&o.MaxPause, 5 * time.Second}} {
+	}{{&o.Timeout, 30 * time.Second}, {&o.DialTime, 5 * time.Second}, {&o.MaxPause, time.Second}} {
 		if *d.v <= 0 {
 			*d.v = d.d
 		}
