@@ -99,8 +99,7 @@ func (k *keeper) prepare() error {
 	if err != nil {
 		if !noSpace(err) {
 			// It must not be tried again: a sync that succeeds later would prove nothing about the one that failed.
-			a := l.reg.last()
-			return l.fail("prepare the segment after", a.segment, a.end.Load(), err)
+			return l.prepareFailed(err)
 		}
 		return err
 	}

@@ -158,6 +158,8 @@ func (r *recovery) reconcile() error {
 			f.seal = nil
 		} else if err != nil {
 			return err
+		} else if err := s.ensureSeal(*f.seal); err != nil {
+			return fault.SegmentDeviceFailed.New("sync %s: %w", s.name, err)
 		} else {
 			entered = true
 		}

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -51,12 +52,17 @@ func (r *recovery) resume() error {
 	l.reg.pool = append(l.reg.pool, r.spare...)
 	r.spare = nil
 	n := len(l.reg.open)
-	// A segment that was made ready and never used is the next one.
+	// A segment that was made ready and never used is the next one. Not so one whose first sync failed: as long as that is noted, the next start
+	// would take what is written to it now for torn.
 	if n > 1 && l.reg.open[n-1].end.Load() == groupsAt {
 		n--
 		unused := l.reg.open[n].segment
 		l.reg.open = l.reg.open[:n]
-		if unused.generation > l.lostUpTo.Load() {
+		if unused.generation > l.lostUpTo.Load() && unused.generation != r.failed.generation {
+			// Its header and its name may be in the page cache alone.
+			if err := errors.Join(unused.writeHeader(), l.fs.SyncDir(l.dir)); err != nil {
+				return fault.SegmentDeviceFailed.New("sync %s: %w", unused.name, err)
+			}
 			l.reg.next = unused
 		} else {
 			l.reg.pool = append(l.reg.pool, unused)
@@ -85,19 +91,38 @@ func (r *recovery) resume() error {
 // ensure makes durable what the scan found and nothing proves to be: it is served from now on, and a killed process may have left it in
 // the page cache alone. It is written again, since a sync that failed before left pages that count as clean.
 func (a *active) ensure() error {
+	if err := a.rewrite(max(a.unsure, groupsAt), a.end.Load()); err != nil {
+		return err
+	}
+	return a.file.Sync()
+}
+
+// ensureSeal is ensure for the footer and the seal of a segment that the table does not know yet: were they to go with the power, the
+// segment would be open again, and say what later segments, whose footers stay, have taken back.
+func (s *segment) ensureSeal(sl seal) error {
+	if err := s.rewrite(sl.footerAt, sl.footerAt+sl.footerLen); err != nil {
+		return err
+	}
+	if err := s.rewrite(0, groupsAt); err != nil {
+		return err
+	}
+	return s.file.Sync()
+}
+
+// rewrite writes a part of the file again as it is read.
+func (s *segment) rewrite(from, to int64) error {
 	buf := make([]byte, 1<<20)
-	end := a.end.Load()
-	for at := max(a.unsure, groupsAt); at < end; {
-		b := buf[:min(int64(len(buf)), end-at)]
-		if err := a.readFull(b, at); err != nil {
+	for at := from; at < to; {
+		b := buf[:min(int64(len(buf)), to-at)]
+		if err := s.readFull(b, at); err != nil {
 			return err
 		}
-		if _, err := a.file.WriteAt(b, at); err != nil {
+		if _, err := s.file.WriteAt(b, at); err != nil {
 			return err
 		}
 		at += int64(len(b))
 	}
-	return a.file.Sync()
+	return nil
 }
 
 // youngest is the generation of the youngest segment but the one that was made ready.

@@ -57,29 +57,32 @@ func (l *Log) ReadOnly() error {
 	return s.full
 }
 
-// fail ends writing for the life of this Log. The segment is durable up to synced.
+// fail ends writing for the life of this Log. The segment is durable up to synced, which nothing passes any more: what lies behind is
+// taken for torn by the next start.
 func (l *Log) fail(op string, seg *segment, synced int64, err error) error {
-	f := fault.SegmentDeviceFailed.New("%s %s, durable up to %d: %w", op, filepath.Base(seg.name), synced, err)
+	return l.stop(mark{generation: seg.generation, synced: synced}, "%s %s, durable up to %d: %w", op, filepath.Base(seg.name), synced, err)
+}
+
+// prepareFailed ends writing because the next segment could not be made. It says nothing of the one that is appended to: a commit may be on its
+// way there, and be acknowledged.
+func (l *Log) prepareFailed(err error) error {
+	return l.stop(mark{}, "prepare a segment in %s: %w", l.dir, err)
+}
+
+// tableFailed ends writing because Pebble did: without the table nothing can be sealed.
+func (l *Log) tableFailed(err error) { _ = l.stop(mark{}, "table in %s: %w", l.dir, err) }
+
+// stop ends writing for good. The first reason counts; at, if not zero, is up to where the next start believes what it reads there.
+func (l *Log) stop(at mark, format string, args ...any) error {
+	f := fault.SegmentDeviceFailed.New(format, args...)
 	l.state.change(func(s *state) {
 		if s.failed == nil {
-			s.failed = f
-			s.failure = mark{generation: seg.generation, synced: synced}
+			s.failed, s.failure = f, at
 		}
 	})
 	l.o.Log.Error("log stopped", "err", f)
 	l.kick()
 	return f
-}
-
-// tableFailed ends writing because Pebble did: without the table nothing can be sealed.
-func (l *Log) tableFailed(err error) {
-	f := fault.SegmentDeviceFailed.New("table in %s: %w", l.dir, err)
-	l.state.change(func(s *state) {
-		if s.failed == nil {
-			s.failed = f
-		}
-	})
-	l.o.Log.Error("log stopped", "err", f)
 }
 
 func noSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }

@@ -72,13 +72,14 @@ func (l *Log) loadMark() (mark, error) {
 
 func (l *Log) failedFile() string { return filepath.Join(l.dir, "failed") }
 
-// markFailure writes the file, as well as a failing device lets it.
+// markFailure writes the file, as well as a failing device lets it. It does not replace what the file says of a segment that the keeper has not
+// sealed since: that one was continued in another, and the bytes it must not show lie where nothing overwrote them.
 func (k *keeper) markFailure() {
 	l := k.log
 	l.state.mu.Lock()
 	m := l.state.failure
 	l.state.mu.Unlock()
-	if m.generation == 0 || m == k.failure {
+	if m.generation == 0 || m == k.failure || k.distrusted != 0 {
 		return
 	}
 	if err := vfs.ReplaceFile(l.fs, l.failedFile(), fmt.Appendf(nil, "%016x %d\n", m.generation, m.synced)); err != nil {
