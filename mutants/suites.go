@@ -15,29 +15,25 @@ var suites = map[string]*suite{
 		pkg: "storage/segment", run: "^TestPowerLossOfTheTail$", args: []string{"-seeds=20"},
 		what: "the same within one segment",
 	},
-	"segment-stories": {
-		pkg: "storage/segment", run: "^Test(Failed|Damage|Damaged.*|TornTail.*|LostLog.*|Survivors.*|WhatAStart.*)", unit: true,
-		what: "one device fault or damaged byte each",
+	"segment-sync": {
+		pkg: "storage/segment", run: "^TestFailedSyncs$", args: []string{"-seeds=100"}, timeout: 2 * time.Minute,
+		what: "a sync fails at a random moment, the log is started again on what the kernel shows, and then the power is cut",
 	},
-	"bookie-stories": {
-		pkg: "storage/bookie", run: "^Test", unit: true,
-		what: "keys, fences, joining, opening after a power loss",
+	"segment-rot": {
+		pkg: "storage/segment", run: "^TestRot$", args: []string{"-seeds=20"}, timeout: 2 * time.Minute,
+		what: "random bytes of a log are damaged",
 	},
 	"ledger-sim": {
-		pkg: "storage/ledger", run: "^TestSimulation$", args: []string{"-sim.seeds=2000"},
+		pkg: "storage/ledger", run: "^TestSimulation$", args: []string{"-sim.seeds=1000"}, timeout: 90 * time.Second,
 		what: "a writer, bookies that die, hang, lose power and come back, metadata whose answers get lost, recoverers that die in the middle; in fake time",
 	},
 	"ledger-rot": {
 		pkg: "storage/ledger", run: "^TestSimulationOfRot$", args: []string{"-sim.seeds=2000"},
 		what: "of each acknowledged entry one good copy is left: a bookie lags and loses power, the disk of another damages and loses, somebody without the key writes; then recovery, in fake time",
 	},
-	"ledger-power": {
-		pkg: "storage/ledger", run: "^TestPowerLoss$",
-		what: "all bookies lose power at once, over the real log",
-	},
 	"ledger-stories": {
-		pkg: "storage/ledger", run: "^Test(Recover|Conformance|Broken|Damaged)", unit: true,
-		what: "recoveries and ensembles, one situation each",
+		pkg: "storage/ledger", run: "^TestRecoveryThatDiedTellsNothing$", unit: true,
+		what: "a recoverer dies when its ensemble change is in memory only, and another comes",
 	},
 	"metadata-power": {
 		pkg: "storage/meta/local", run: "^TestPowerLoss$",
@@ -54,18 +50,6 @@ var suites = map[string]*suite{
 	"topic-sim": {
 		pkg: "broker/topic", run: "^TestSimulation$", args: []string{"-sim.seeds=300"}, timeout: 2 * time.Minute,
 		what: "producers that send again, brokers that crash, unload, lose their session or sleep through a takeover, bookies that are slow or fail; in fake time",
-	},
-	"topic-unload": {
-		pkg: "broker/topic", run: "^TestHammer$",
-		what: "producers and consumers of all kinds while the topic is unloaded again and again",
-	},
-	"topic-dedup": {
-		pkg: "broker/topic", run: "^TestDedup", args: []string{"-rapid.seed=7", "-rapid.checks=400", "-rapid.nofailfile"},
-		what: "deduplication against a model of producers that break off and brokers that crash",
-	},
-	"topic-stories": {
-		pkg: "broker/topic", run: "^Test", args: []string{"-rapid.nofailfile"}, unit: true,
-		what: "loading, fencing, publishing, one situation each",
 	},
 	"instance-chaos": {
 		pkg: "runtime/instance", run: "^Test(NothingIsLostWhateverBreaks|EachResultOnce)", timeout: 20 * time.Second,

@@ -31,7 +31,7 @@ var managedMutants = []mutant{
 		edits: []edit{{"storage/managed/writer.go", "			w.failed.push(op)\n			continue\n", "			if w.closed {\n				w.failed.push(op)\n			} else {\n				l.waiting.push(op)\n			}\n			continue\n"}},
 	},
 	{
-		name: "loaded without fencing", breaks: "a new owner opens the ledgers of the old one without recovering them", by: "managed-model", says: ".",
+		name: "loaded without fencing", breaks: "a new owner opens the ledgers of the old one without recovering them", by: "managed-model", says: "is there twice|is lost|append|open|was acknowledged|is at",
 		edits: []edit{{"storage/managed/open.go", "			r, err := l.m.ledgers.Open(ctx, k.ledger, true)\n			if errors.Is(err, bk.ErrNoLedger) {\n				continue", "			r, err := l.m.ledgers.Open(ctx, k.ledger, false)\n			if errors.Is(err, bk.ErrNoLedger) {\n				continue"}},
 	},
 	{

@@ -9,7 +9,7 @@ var segmentMutants = []mutant{
 			""}},
 	},
 	{
-		name: "failed sync retried", breaks: "after a sync that failed the next one counts, although the kernel dropped the pages", by: "segment-stories", says: "TestFailedSyncIsSticky",
+		name: "failed sync retried", breaks: "after a sync that failed the next one counts, although the kernel dropped the pages", by: "segment-sync", says: "acknowledged|STB-SEGMENT-0006|ledger \\d+",
 		edits: []edit{{"storage/segment/writer.go",
 			"	if err := w.seg.file.Sync(); err != nil {\n		return w.log.fail(",
 			"	err := w.seg.file.Sync()\n	if err != nil {\n		err = w.seg.file.Sync()\n	}\n	if err != nil {\n		return w.log.fail("}},
@@ -44,15 +44,19 @@ var segmentMutants = []mutant{
 		edits: []edit{{"storage/segment/evidence.go", "			if g.synced > at {", "			if g.synced >= 0 {"}},
 	},
 	{
-		name: "damage taken for a torn tail", breaks: "what lies behind a damaged byte is thrown away in silence", by: "segment-stories", says: "TestDamage",
+		name: "damage taken for a torn tail", breaks: "what lies behind a damaged byte is thrown away in silence", by: "segment-rot", says: "said not to be there|says nothing of damage|fence is lost",
 		edits: []edit{{"storage/segment/evidence.go", "			if g.synced > at {", "			if g.synced > at && at < 0 {"}},
 	},
 	{
-		name: "group not linked", breaks: "the start takes an old group that was overwritten in part for the continuation of a new one", by: "segment-tail", says: "garbage|acknowledged|STB-SEGMENT|last entry|by nobody|is listed",
-		edits: []edit{{"storage/segment/scan.go", "g.number == k.number+1 && g.previous == k.sum", "g.number == k.number+1"}},
+		name: "start serves what is not durable", breaks: "what a restart finds in the page cache is served without being written again", by: "segment-sync", says: "acknowledged|STB-SEGMENT-0006|ledger \\d+",
+		edits: []edit{{"storage/segment/resume.go", "		if _, err := s.file.WriteAt(b, at); err != nil {\n			return err\n		}\n", ""}},
 	},
 	{
-		name: "start serves what is not durable", breaks: "what a restart finds in the page cache is served without being written again", by: "segment-stories", says: "TestWhatAStartShowsIsDurable",
-		edits: []edit{{"storage/segment/resume.go", "		if _, err := a.file.WriteAt(b, at); err != nil {\n			return err\n		}\n", ""}},
+		name: "failed segment used again", breaks: "a segment whose first sync failed is written to after a restart, and the next restart takes that for torn", by: "segment-sync", says: "acknowledged|STB-SEGMENT-0006",
+		edits: []edit{{"storage/segment/resume.go", " && unused.generation != r.failed.generation {", " {"}},
+	},
+	{
+		name: "body not verified", breaks: "a record is delivered whatever its checksum says", by: "segment-rot", says: "damaged bytes are delivered|says nothing of damage",
+		edits: []edit{{"storage/segment/read.go", "!ok || s.seed.sum(body) != sum {", "!ok || sum != sum|0 {"}},
 	},
 }
