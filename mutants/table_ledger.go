@@ -16,20 +16,27 @@ var ledgerMutants = []mutant{
 		edits: []edit{{"storage/ledger/op.go", "LAC: w.window.LAC(), Length: o.length}", "LAC: o.entry - 1, Length: o.length}"}},
 	},
 	{
-		name: "replaced bookie still counts", breaks: "after an ensemble change the acknowledgements of the bookie that went are kept", by: "ledger-sim", says: "ack quorum|acknowledged",
-		edits: []edit{{"storage/ledger/ensemble.go", "			w.window.Forget(m.index)\n", "			_ = w.window\n"}},
+		name: "failed bookie still counts", breaks: "the acknowledgements of a bookie that is being replaced are kept, and new ones taken", by: "ledger-sim", says: "ack quorum|acknowledged",
+		edits: []edit{
+			{"storage/ledger/member.go", "		w.window.Forget(m.index)\n", "		_ = w.window\n"},
+			{"storage/ledger/acks.go", "		counts := current && (!m.failed ||", "		counts := current && (true ||"},
+		},
 	},
 	{
-		name: "confirmed during the change", breaks: "entries are confirmed while a changed ensemble is not in the metadata yet", by: "ledger-sim", says: "seed",
-		edits: []edit{{"storage/ledger/acks.go", "	if w.changing || w.err != nil {\n		return\n	}\n	n := w.window.Confirm()", "	if w.err != nil {\n		return\n	}\n	n := w.window.Confirm()"}},
+		name: "answer to a former member counts", breaks: "an answer of a bookie that was replaced counts for the one that took its place", by: "ledger-sim", says: "ack quorum|acknowledged",
+		edits: []edit{{"storage/ledger/acks.go", "		current := w.members[m.index] == m\n", "		current := true\n"}},
+	},
+	{
+		name: "change ahead of its entries", breaks: "a new ensemble begins in the metadata behind entries that the old one has not confirmed", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/ensemble.go", "	return max(first, w.md.LastSegment().First)\n", "	first += int64(w.window.Pending())\n	return max(first, w.md.LastSegment().First)\n"}},
 	},
 	{
 		name: "striping wrong after a change", breaks: "the metadata names the bookie that comes in at the place beside its own", by: "ledger-sim", says: "seed",
 		edits: []edit{{"storage/ledger/ensemble.go", "		next[m.index] = m.id\n", "		next[(m.index+1)%len(next)] = m.id\n"}},
 	},
 	{
-		name: "ensemble change one entry late", breaks: "the metadata says that the new ensemble begins one entry behind where it does", by: "ledger-sim", says: "seed",
-		edits: []edit{{"storage/ledger/ensemble.go", "			return false, bk.ErrFenced\n		}\n		if !md.SetEnsemble(lac+1, next) {", "			return false, bk.ErrFenced\n		}\n		if !md.SetEnsemble(lac+2, next) {"}},
+		name: "ensemble change one entry early", breaks: "the metadata says that the new ensemble begins one entry before where it does", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/ensemble.go", "	return max(first, w.md.LastSegment().First)\n", "	return max(first-1, w.md.LastSegment().First)\n"}},
 	},
 	{
 		name: "recovery does not write again", breaks: "a recovery closes the ledger at what it read, which may be on one bookie alone", by: "ledger-sim", says: "ack quorum",
@@ -56,7 +63,7 @@ var ledgerMutants = []mutant{
 	},
 	{
 		name: "damaged entry taken for absent", breaks: "a copy with a wrong digest proves to a recovery that the entry was never acknowledged", by: "ledger-rot", says: "was acknowledged",
-		edits: []edit{{"storage/ledger/recover.go", "		case absent(err):\n			negatives++", "		case absent(err), errors.Is(err, bk.ErrDigest):\n			negatives++"}},
+		edits: []edit{{"storage/ledger/recover.go", "		case absent(err):\n			if negatives++;", "		case absent(err), errors.Is(err, bk.ErrDigest):\n			if negatives++;"}},
 	},
 	{
 		name: "damaged entry delivered", breaks: "a reader gets what a bookie has, whatever its digest says", by: "ledger-rot", says: `added was`,
@@ -69,7 +76,9 @@ var ledgerMutants = []mutant{
 	},
 	{
 		name: "fenced writer closes", breaks: "a writer that was fenced closes the ledger at its own end", by: "ledger-sim", says: "seed",
-		edits: []edit{{"storage/ledger/close.go", "	if errors.Is(why, bk.ErrFenced) && w.c.o.mutant != mutantCloseOverFence {", "	if why != nil && false {"},
-			{"storage/ledger/close.go", "			case w.c.o.mutant == mutantCloseOverFence:\n", "			case true:\n"}},
+		edits: []edit{
+			{"storage/ledger/close.go", "	if fenced && w.c.o.mutant != mutantCloseOverFence {", "	if fenced && w == nil {"},
+			{"storage/ledger/close.go", "			case w.c.o.mutant == mutantCloseOverFence:\n", "			case true:\n"},
+		},
 	},
 }
