@@ -72,10 +72,12 @@ func (w *world) startRows() error {
 		for _, topic := range []string{"outbox.event.Order", "orders-enriched"} {
 			f := &flow{topic: "persistent://public/default/" + topic, form: form, client: w.clients[form], owner: w.owner(form), v: &w.verdict, enriched: topic == "orders-enriched"}
 			f.begin(w.ctx)
+			w.closers = append(w.closers, func() { <-f.stopped })
 			w.flows = append(w.flows, f)
 		}
 	}
 	w.rows = startRows(w.ctx, w.postgres.DSN)
+	w.closers = append(w.closers, func() { <-w.rows.stopped })
 	w.say("a function and a Postgres source run in both forms")
 	return nil
 }

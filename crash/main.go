@@ -28,7 +28,6 @@ type options struct {
 	every  int
 	seed   uint64
 	kinds  []string
-	quiet  bool
 }
 
 func main() { os.Exit(command()) }

@@ -17,14 +17,14 @@ import (
 // tail consumes a topic through kills. It is a client of our own because the order of what it sees is judged: pulsar-client-go v0.21.0 may subscribe
 // twice on one connection when two were lost, drops what came in between, and gets that again only when the connection ends.
 type tail struct {
-	owner     func(ctx context.Context, topic string) (url string, err error)
-	topic     string
-	name      string // of the subscription
-	kind      pb.Subscribe_SubType
-	noAcks    bool
-	each      func(m message) // in the order of delivery, on the goroutine of run
-	finished  func() bool     // asked after every entry, and now and then
-	connected int             // how often
+	owner    func(ctx context.Context, topic string) (url string, err error)
+	topic    string
+	name     string // of the subscription
+	kind     pb.Subscribe_SubType
+	noAcks   bool
+	each     func(m message) // in the order of delivery, on the goroutine of run
+	finished func() bool     // asked after every entry, and now and then
+
 }
 
 // message is one message of an entry; key and payload are the callee's until it returns.
@@ -73,7 +73,6 @@ func (t *tail) life(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.connected++
 	c.used = tailPermits
 	return c.consume()
 }
