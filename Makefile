@@ -10,10 +10,10 @@ FUZZTIME ?= 60s
 SEEDS    ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fuzz bench compat sim mutants cluster crash faults dist generate clean
+.PHONY: help build demo test check fuzz bench bench-peers compat sim mutants cluster crash faults dist generate clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/strobe
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/strobe
@@ -41,6 +41,10 @@ fuzz: ## every decoder for FUZZTIME (default 60s) each
 
 bench: build ## the table of docs/benchmarks.md: ratios against floor probes in the same run
 	go run ./bench -strobe $(BIN) -out docs/benchmarks.md
+
+bench-peers: build ## beside Apache Pulsar and Debezium, into docs/benchmarks-peers.md; PEERS=DIR has their scripts (bench/README.md)
+	@test -n "$(PEERS)" || { echo "make bench-peers PEERS=DIR"; exit 1; }
+	go run ./bench peers -strobe $(BIN) -peers $(PEERS) -out docs/benchmarks-peers.md
 
 compat: build ## pulsar-client-go's own tests against a fresh standalone, three rounds
 	go run ./compat -strobe $(BIN)

@@ -59,13 +59,15 @@ type cdc struct {
 	profiles product.Profiles
 	consumer *load.Consumer
 	conn     *pgx.Conn
+	rows     uint64 // inserted so far, where that is counted
 }
 
 // startCDC starts all of it; close it in any case. each is called with every entry that the source made.
 func (b *bench) startCDC(ctx context.Context, each func(entry []byte) error) (*cdc, error) {
 	c := &cdc{}
 	var err error
-	settings := map[string]string{"max_wal_size": "4GB", "shared_buffers": "256MB", "autovacuum": "off"}
+	// A reader may be stopped for long, so the server does not give it up.
+	settings := map[string]string{"max_wal_size": "4GB", "shared_buffers": "256MB", "autovacuum": "off", "wal_sender_timeout": "0"}
 	if c.postgres, err = postgrestest.Start(postgrestest.Options{Dir: b.path("postgres"), Settings: settings, Progress: os.Stderr}); err != nil {
 		return c, err
 	}
@@ -122,6 +124,7 @@ func (c *cdc) subscribe(ctx context.Context, each func(entry []byte) error) erro
 		return err
 	}
 	_, err = c.consumer.Wait(ctx, 1)
+	c.rows = 1
 	return err
 }
 

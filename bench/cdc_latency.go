@@ -40,17 +40,25 @@ func (a *arrivals) saw(payload []byte) error {
 	if err != nil {
 		return err
 	}
+	a.add(inserted, now)
+	return nil
+}
+
+// add notes what began and came to its end.
+func (a *arrivals) add(begun, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.from.IsZero() {
-		a.list = append(a.list, load.Answer{At: now.Sub(a.from), Took: now.Sub(inserted)})
+		a.list = append(a.list, load.Answer{At: now.Sub(a.from), Took: now.Sub(begun)})
 	}
-	return nil
 }
 
 // insertedAt reads the moment that a row carries.
 func insertedAt(payload []byte) (time.Time, error) {
 	_, rest, found := bytes.Cut(payload, []byte(`"at": `))
+	if !found { // JSON in a JSON string
+		_, rest, found = bytes.Cut(payload, []byte(`\"at\": `))
+	}
 	digits := 0
 	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
 		digits++

@@ -4,6 +4,7 @@
 //	bench -strobe bin/strobe -out docs/benchmarks.md      everything
 //	bench -strobe bin/strobe -only publish-max            one measurement
 //	bench probe pipeline -direct                          a floor probe alone
+//	bench peers -peers DIR -out docs/benchmarks-peers.md  beside Apache Pulsar and Debezium
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/bench/machine"
+	"github.com/strobemq/strobe/bench/peers"
 	"github.com/strobemq/strobe/bench/report"
 	"github.com/strobemq/strobe/internal/product"
 )
@@ -79,6 +81,9 @@ type bench struct {
 	profiles   []profiled
 	always     bool // profile what meets its goal too
 	amplify    int  // GiB to publish for the write amplification
+
+	scripts  peers.Scripts // of peers
+	settings []peers.Setting
 }
 
 func main() {
@@ -95,31 +100,44 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "probe" {
 		return probe(ctx, args[1:])
 	}
+	if len(args) > 0 && args[0] == "peers" {
+		return peersMain(ctx, args[1:])
+	}
 	b := &bench{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&b.strobe, "strobe", "bin/strobe", "the strobe binary")
+	b.flags(f)
 	f.StringVar(&b.against, "against", "", "another strobe binary that takes part in the publish measurements, to compare a change")
-	f.StringVar(&b.dir, "dir", ".cache/bench", "directory for data; it must lie on the disk that is to be measured")
-	f.BoolVar(&b.quick, "quick", false, "a quarter of the time, for trying things out")
-	f.DurationVar(&b.gate.Left, "wait", time.Minute, "how long to wait in all for others on this machine to be quiet")
 	f.BoolVar(&b.always, "profile", false, "profile everything, not only what is below half of its goal")
 	f.IntVar(&b.amplify, "amplify", 4, "GiB to publish for the write amplification, after as much that is not measured")
-	f.Func("set", "configuration of the servers that are measured, key=value; may be repeated", func(s string) error {
-		b.set = append(b.set, s)
-		return nil
-	})
 	out := f.String("out", "", "write the report here too")
-	only := f.String("only", "", "only these measurements, with commas: "+names())
+	only := f.String("only", "", "only these measurements, with commas: "+names(measurements))
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
 		return err
 	}
-	chosen, err := choose(*only)
+	chosen, err := choose(measurements, *only)
 	if err != nil {
 		return err
 	}
+	return b.report(ctx, chosen, *out, b.markdown)
+}
+
+// flags are those of every kind of run.
+func (b *bench) flags(f *flag.FlagSet) {
+	f.StringVar(&b.strobe, "strobe", "bin/strobe", "the strobe binary")
+	f.StringVar(&b.dir, "dir", ".cache/bench", "directory for data; it must lie on the disk that is to be measured")
+	f.BoolVar(&b.quick, "quick", false, "a quarter of the time, for trying things out")
+	f.DurationVar(&b.gate.Left, "wait", time.Minute, "how long to wait in all for others on this machine to be quiet")
+	f.Func("set", "configuration of the servers that are measured, key=value; may be repeated", func(s string) error {
+		b.set = append(b.set, s)
+		return nil
+	})
+}
+
+// report does measurements and prints text, into the file out too unless that is empty.
+func (b *bench) report(ctx context.Context, chosen []measurement, out string, text func(took time.Duration) string) error {
 	if err := b.open(); err != nil {
 		return err
 	}
@@ -137,10 +155,10 @@ func run(ctx context.Context, args []string) error {
 		}
 		fmt.Fprintf(os.Stderr, "%s(%s: %v)\n\n", report.Table(b.rows()[from:]), m.name, time.Since(at).Round(time.Second))
 	}
-	text := b.markdown(time.Since(began))
-	fmt.Print(text)
-	if *out != "" {
-		return os.WriteFile(*out, []byte(text), 0o644)
+	all := text(time.Since(began))
+	fmt.Print(all)
+	if out != "" {
+		return os.WriteFile(out, []byte(all), 0o644)
 	}
 	return nil
 }
@@ -163,28 +181,28 @@ func (b *bench) open() (err error) {
 	return err
 }
 
-func names() string {
+func names(list []measurement) string {
 	var out []string
-	for _, m := range measurements {
+	for _, m := range list {
 		out = append(out, m.name)
 	}
 	return strings.Join(out, ",")
 }
 
-func choose(only string) ([]measurement, error) {
+func choose(list []measurement, only string) ([]measurement, error) {
 	if only == "" {
-		return measurements, nil
+		return list, nil
 	}
 	want := strings.Split(only, ",")
 	var out []measurement
-	for _, m := range measurements {
+	for _, m := range list {
 		if i := slices.Index(want, m.name); i >= 0 {
 			out = append(out, m)
 			want = slices.Delete(want, i, i+1)
 		}
 	}
 	if len(want) > 0 {
-		return nil, fmt.Errorf("no measurement %q; there are %s", want[0], names())
+		return nil, fmt.Errorf("no measurement %q; there are %s", want[0], names(list))
 	}
 	return out, nil
 }

@@ -18,9 +18,7 @@ func (b *bench) markdown(took time.Duration) string {
 	var out strings.Builder
 	out.WriteString("# Benchmarks\n\nWritten by `make bench`; `bench/README.md` says what each line is and how to read it. ")
 	fmt.Fprintf(&out, "One run of %v on %s, data on a real disk, product and floors in turn on the same machine. ", took.Round(time.Second), machine.Describe())
-	fmt.Fprintf(&out, "Of %d slices %d were noisy: others used more than %.0f %% of the machine, or the hypervisor took more than %.0f %%. ",
-		b.slices, b.noisy, machine.MaxForeign*100, machine.MaxSteal*100)
-	out.WriteString("Those were dropped, but where fewer than two were left all count and the line says *noisy*.\n\n")
+	out.WriteString(b.noiseText() + "\n\n")
 	out.WriteString("Every acknowledgement comes after an fdatasync of what it acknowledges.\n")
 	for _, p := range b.parts {
 		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n%s", p.form.title, p.form.about, report.Table(p.rows))
@@ -30,4 +28,10 @@ func (b *bench) markdown(took time.Duration) string {
 		out.WriteString(b.profilesText())
 	}
 	return out.String()
+}
+
+// noiseText says how quiet the machine was.
+func (b *bench) noiseText() string {
+	return fmt.Sprintf("Of %d slices %d were noisy: others used more than %.0f %% of the machine, or the hypervisor took more than %.0f %%. "+
+		"Those were dropped, but where fewer than two were left all count and the line says *noisy*.", b.slices, b.noisy, machine.MaxForeign*100, machine.MaxSteal*100)
 }

@@ -73,14 +73,18 @@ func pipelineEnds(ctx context.Context, addr string, s load.Shape) (e *ends, err 
 	return e, err
 }
 
-func strobeEnds(ctx context.Context, server *product.Process, s shape) (e *ends, err error) {
-	const topic = "persistent://public/default/bench"
+func strobeEnds(ctx context.Context, server *product.Process, s shape) (*ends, error) {
+	return pulsarEnds(ctx, server.Pulsar, "persistent://public/default/bench", s)
+}
+
+// pulsarEnds connects to the broker at url, which serves the topic already or takes it unasked.
+func pulsarEnds(ctx context.Context, url, topic string, s shape) (e *ends, err error) {
 	e = &ends{shape: s.Shape}
 	sub := load.Subscription{Name: "bench", Messages: s.Messages, Permits: s.permits()}
-	if e.consumer, err = load.NewConsumer(ctx, server.Pulsar, sub, topic); err != nil {
+	if e.consumer, err = load.NewConsumer(ctx, url, sub, topic); err != nil {
 		return e, err
 	}
-	e.producer, err = load.NewProducer(ctx, server.Pulsar, topic, s.Shape)
+	e.producer, err = load.NewProducer(ctx, url, topic, s.Shape)
 	return e, err
 }
 

@@ -48,11 +48,11 @@ func TestNoisySlicesAreDropped(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	got, err := choose("wasm,start")
+	got, err := choose(measurements, "wasm,start")
 	if err != nil || len(got) != 2 || got[0].name != "start" || got[1].name != "wasm" {
 		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := choose("start,nothing"); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
+	if _, err := choose(measurements, "start,nothing"); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
 		t.Errorf("%v", err)
 	}
 }

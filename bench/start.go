@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"os"
 	"time"
 
 	"github.com/apache/pulsar-client-go/pulsar"
-	pulsarlog "github.com/apache/pulsar-client-go/pulsar/log"
 
 	"github.com/strobemq/strobe/bench/report"
 	"github.com/strobemq/strobe/internal/product"
@@ -33,7 +30,7 @@ func measureStart(ctx context.Context, b *bench) error {
 			return err
 		}
 		at := time.Since(begin)
-		err = firstPublish(ctx, s.Pulsar)
+		err = firstPublish(ctx, s.Pulsar, "first")
 		took := time.Since(begin)
 		s.Close()
 		os.RemoveAll(dir)
@@ -47,13 +44,14 @@ func measureStart(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func firstPublish(ctx context.Context, url string) error {
-	c, err := pulsar.NewClient(pulsar.ClientOptions{URL: url, Logger: pulsarlog.NewLoggerWithSlog(slog.New(slog.NewTextHandler(io.Discard, nil)))})
+// firstPublish has a stock client publish one message.
+func firstPublish(ctx context.Context, url, topic string) error {
+	c, err := newStockClient(url)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	p, err := c.CreateProducer(pulsar.ProducerOptions{Topic: "first"})
+	p, err := c.CreateProducer(pulsar.ProducerOptions{Topic: topic})
 	if err != nil {
 		return err
 	}

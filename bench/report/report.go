@@ -135,10 +135,13 @@ func (g Goal) format(r Row) string {
 	return sign + v
 }
 
-// Table is the rows as markdown.
-func Table(rows []Row) string {
+// Table is the rows as markdown; Compare is the same beside a peer.
+func Table(rows []Row) string   { return table("product | floor", rows) }
+func Compare(rows []Row) string { return table("Strobe | peer", rows) }
+
+func table(columns string, rows []Row) string {
 	var b strings.Builder
-	b.WriteString("| measure | product | floor | ratio (spread) | goal | |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| measure | " + columns + " | ratio (spread) | goal | |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		floor, ratio := "–", "–"
 		if r.Floor != 0 {
