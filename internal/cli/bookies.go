@@ -70,7 +70,7 @@ func (a *app) bookiesCommand() *cobra.Command {
 	forget := &cobra.Command{Use: "forget BOOKIE", Short: "Take a bookie that is gone for good out of the metadata", Args: args(1, "one bookie"),
 		Long: "Removes the cookie of a bookie that is down, and what else is known of it; what Apache's tools call cookie_delete. A bookie that was forgotten\n" +
 			"cannot start with its volume again. It is refused while the bookie is registered, and while ledgers name it: it may come back, and what it\n" +
-			"holds may be needed. --force is for a volume that is lost: the ledgers go on naming it, and are read from their other copies. Nothing is\n" +
+			"holds may be needed. --force is for a volume that is lost: its ledgers are marked as under-replicated, and read from their other copies. Nothing is\n" +
 			"copied from one bookie to another: there is no decommissionbookie yet.",
 		Example:           "  strobe bookies forget 5c7f926d\n  strobe bookies forget 5c7f926d --force",
 		ValidArgsFunction: a.completeBookies,
@@ -94,7 +94,7 @@ func (a *app) bookiesForget(ctx context.Context, id string, force bool) error {
 	}
 	text := "bookie " + gone.ID + " is forgotten"
 	if gone.Ledgers > 0 {
-		text += fmt.Sprintf("; %d ledgers still name it and are read from their other copies", gone.Ledgers)
+		text += fmt.Sprintf("; %d ledgers still name it, are marked as under-replicated, and are read from their other copies", gone.Ledgers)
 	}
 	if gone.LastCopy > 0 {
 		text += fmt.Sprintf("; of %d of them it may have had the last copy", gone.LastCopy)

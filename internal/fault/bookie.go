@@ -102,7 +102,7 @@ var (
 		Code:  "STB-BOOKIE-0017",
 		Title: "ledgers lie on the bookie",
 		Cause: "The metadata of ledgers names the bookie. While it is only away, it can come back with its volume, and what it holds is needed most when other copies are lost too. A bookie that was forgotten is refused.",
-		Fix:   "Wait until those ledgers were consumed and deleted (`strobe ledgers list --bookie ID`). If the volume is lost for good: --force. The ledgers then go on naming it, and are read from their other copies.",
+		Fix:   "Wait until those ledgers were consumed and deleted (`strobe ledgers list --bookie ID`). If the volume is lost for good: --force. The ledgers are then marked as under-replicated, and read from their other copies.",
 	}
 	BookieOther = &Fault{
 		Code:  "STB-BOOKIE-0018",

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
+	"time"
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
@@ -15,7 +16,7 @@ import (
 
 // Forget takes a bookie out of the metadata: its cookie, and what else is known of it. A bookie that was forgotten cannot start with its volume
 // again. It is refused while the bookie is registered (fault.BookieAlive) and, unless force is set, while ledgers name it
-// (fault.BookieNamed); ledgers go on naming one that was forgotten, and are read from their other copies. fault.BookieNotFound when nothing is
+// (fault.BookieNamed); ledgers go on naming one that was forgotten, are marked as under-replicated, and are read from their other copies. fault.BookieNotFound when nothing is
 // known of it. It is what Apache's `cookie_delete` does, with those two questions asked first.
 func (c *Catalog) Forget(ctx context.Context, id string, force bool) (bk.BookieForgotten, error) {
 	var f bk.BookieForgotten
@@ -30,12 +31,17 @@ func (c *Catalog) Forget(ctx context.Context, id string, force bool) (bk.BookieF
 	if err := c.gone(ctx, id); err != nil {
 		return f, err
 	}
-	var first []string
-	if f, first, err = c.naming(ctx, id); err != nil {
+	var named []int64
+	if f, named, err = c.naming(ctx, id); err != nil {
 		return f, err
 	}
 	if !force && f.Ledgers+f.Unread > 0 {
-		return f, refuseNamed(id, f, first)
+		return f, refuseNamed(id, f, named)
+	}
+	for _, l := range named {
+		if err := c.markMissing(ctx, l, id); err != nil {
+			return f, err
+		}
 	}
 	if known {
 		if err := c.dropCookie(ctx, id, cookie); err != nil {
@@ -72,8 +78,8 @@ func (c *Catalog) gone(ctx context.Context, id string) error {
 // firstNamed is how many ledgers a refusal names.
 const firstNamed = 10
 
-// naming counts the ledgers that name a bookie, and returns the ids of the first ones.
-func (c *Catalog) naming(ctx context.Context, id string) (f bk.BookieForgotten, first []string, err error) {
+// naming counts the ledgers that name a bookie, and returns their ids.
+func (c *Catalog) naming(ctx context.Context, id string) (f bk.BookieForgotten, ledgers []int64, err error) {
 	bookies, err := c.Bookies(ctx)
 	if err != nil {
 		return f, nil, err
@@ -103,24 +109,61 @@ func (c *Catalog) naming(ctx context.Context, id string) (f bk.BookieForgotten, 
 		}
 		if named {
 			f.Ledgers++
-			if len(first) < firstNamed {
-				first = append(first, fmt.Sprint(l.ID))
-			}
+			ledgers = append(ledgers, l.ID)
 		}
 		if last {
 			f.LastCopy++
 		}
 		return true, nil
 	})
-	return f, first, err
+	return f, ledgers, err
 }
 
-func refuseNamed(id string, f bk.BookieForgotten, first []string) error {
-	detail := fmt.Sprintf("%d ledgers name %s", f.Ledgers, id)
-	if f.Ledgers > 0 {
-		detail += ": " + strings.Join(first, ", ")
+// markMissing notes that a ledger lacks what lay on a bookie. A ledger that was deleted meanwhile keeps no mark.
+func (c *Catalog) markMissing(ctx context.Context, ledger int64, bookie string) error {
+	path := bkwire.UnderreplicationPath(ledger)
+	for {
+		u, expect := bkwire.Underreplication{CTime: time.Now().UnixMilli()}, meta.Absent
+		v, err := c.meta.Get(ctx, path)
+		switch {
+		case err == nil:
+			expect = v.Version
+			if u, err = bkwire.DecodeUnderreplication(v.Data); err != nil {
+				return fault.LedgerMetadata.New("%s: %w", path, err)
+			}
+		case !errors.Is(err, meta.ErrNotFound):
+			return metaError(err)
+		}
+		if !u.Merge(bookie) {
+			return nil
+		}
+		_, err = c.meta.Put(ctx, path, u.Append(nil), expect)
+		switch {
+		case err == nil:
+		case errors.Is(err, meta.ErrUnknown), errors.Is(err, meta.ErrConflict):
+			if err := pause(ctx, unknownPause); err != nil {
+				return err
+			}
+			continue
+		default:
+			return metaError(err)
+		}
+		if _, err := c.meta.Get(ctx, bkwire.LedgerPath(ledger)); errors.Is(err, meta.ErrNotFound) {
+			if err := c.meta.Delete(ctx, path, meta.Any); err != nil && !errors.Is(err, meta.ErrNotFound) {
+				return metaError(err)
+			}
+		}
+		return nil
 	}
-	if f.Ledgers > len(first) {
+}
+
+func refuseNamed(id string, f bk.BookieForgotten, ledgers []int64) error {
+	detail, part := fmt.Sprintf("%d ledgers name %s", f.Ledgers, id), ": "
+	for _, l := range ledgers[:min(len(ledgers), firstNamed)] {
+		detail += part + strconv.FormatInt(l, 10)
+		part = ", "
+	}
+	if f.Ledgers > firstNamed {
 		detail += ", …"
 	}
 	if f.LastCopy > 0 {

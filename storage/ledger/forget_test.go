@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,15 @@ func (c *catalogued) has(key string) bool {
 		c.t.Fatal(err)
 	}
 	return err == nil
+}
+
+// describe finds a ledger in the list of all.
+func (c *catalogued) describe(id int64) (found bk.LedgerInfo, err error) {
+	err = c.Ledgers(context.Background(), id, func(l bk.LedgerInfo) (bool, error) {
+		found = l
+		return false, nil
+	})
+	return found, err
 }
 
 // bookieGone puts what a bookie leaves behind.
@@ -74,6 +84,12 @@ func TestForget(t *testing.T) {
 	for _, k := range keys {
 		if c.has(k) {
 			t.Errorf("%s is left", k)
+		}
+	}
+	for id, want := range map[int64]bool{3: true, 4: true, 5: false, 6: false} {
+		l, err := c.describe(id)
+		if l.Marked != want || want && !slices.Equal(l.Missing, []string{"a"}) {
+			t.Errorf("ledger %d: marked %t, missing on %v, %v", id, l.Marked, l.Missing, err)
 		}
 	}
 	if !c.has(bkwire.LedgerPath(3)) || !c.has(bkwire.CookiePath("b")) {
