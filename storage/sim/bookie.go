@@ -55,6 +55,10 @@ func (n *bookieNode) boot() {
 		return
 	}
 	n.c.net.powerOn(n.name)
+	n.fs.SetCapacity(0) // a start on a full disk is not played: Pebble may wait there for ever
+	n.c.mu.Lock()
+	n.c.starts++
+	n.c.mu.Unlock()
 	p, life := newProcess(n.name), &sync.WaitGroup{}
 	n.p, n.life = p, life
 	fs := &disk{Mem: n.fs, dice: n.dice, sync: &n.sync}
@@ -86,7 +90,6 @@ func (n *bookieNode) run(p *process, life *sync.WaitGroup, fs *disk) {
 			}
 		})
 		<-p.ctx.Done()
-		l.Close()
 		s.Close()
 		b.Close()
 		return
@@ -102,7 +105,9 @@ func (n *bookieNode) stop(leave func(node string), crash vfs.Crash) bool {
 	}
 	n.p.end()
 	leave(n.name)
-	n.fs = n.fs.CrashClone(crash)
+	left := n.fs.CrashClone(crash)
+	n.fs.SetCapacity(0) // what is left of the process ends
+	n.fs = left
 	n.count()
 	n.c.ended(n.life)
 	n.p, n.b, n.life = nil, nil, nil
@@ -119,15 +124,18 @@ func (n *bookieNode) powerOff() bool {
 
 func (n *bookieNode) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(n.dice.n(1<<30)), 0)) }
 
-// fill makes the disk full but for little, or lets it have room again.
-func (n *bookieNode) fill(yes bool) {
+// fill makes the disk of a bookie that serves full but for little, or lets it have room again.
+func (n *bookieNode) fill(yes bool) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	capacity := int64(0)
 	if yes {
 		capacity = n.fs.Used() + int64(n.dice.n(32<<10))
 	}
-	n.fs.SetCapacity(capacity)
+	if n.b != nil {
+		n.fs.SetCapacity(capacity)
+	}
+	return n.b != nil
 }
 
 // count adds the process's figures to the history. The caller holds mu.

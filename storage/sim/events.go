@@ -66,8 +66,7 @@ func (c *cluster) do(e event) (undo func(), did bool) {
 		return func() { b.sync.Store(int64(c.plan.Sync)) }, true
 	case diskFull:
 		b := c.bookie(e.a)
-		b.fill(true)
-		return func() { b.fill(false) }, true
+		return func() { b.fill(false) }, b.fill(true)
 	case takeOver:
 		b := c.broker(e.a)
 		b.own()
