@@ -22,11 +22,7 @@ func handleSubscribe(c *conn, kind wire.Type, body []byte) error {
 	}
 	u, busy := c.newConsumer(m.GetConsumerId())
 	if u == nil {
-		if busy != nil {
-			c.fail(m.GetRequestId(), busy)
-		} else { // the client asks again for what it has
-			c.reply(wire.TypeSuccess, &pb.Success{RequestId: m.RequestId})
-		}
+		c.subscribeAgain(m, busy)
 		return nil
 	}
 	c.request(func(ctx context.Context) {
@@ -40,6 +36,23 @@ func handleSubscribe(c *conn, kind wire.Type, body []byte) error {
 		c.settle(u.drop)
 	})
 	return nil
+}
+
+// subscribeAgain answers a client that asks for a consumer it already has; busy: the first SUBSCRIBE is not answered yet.
+//
+// pulsar-client-go (v0.21.0) does so after it lost two connections soon after each other. Apache answers and leaves it at that, and what the client
+// dropped stays away for as long as the connection lives; here it comes again.
+func (c *conn) subscribeAgain(m *pb.Subscribe, busy error) {
+	if busy != nil {
+		c.fail(m.GetRequestId(), busy)
+		return
+	}
+	if u := c.consumer(m.GetConsumerId()); u != nil {
+		if sc := u.attached(); sc != nil {
+			sc.Again()
+		}
+	}
+	c.reply(wire.TypeSuccess, &pb.Success{RequestId: m.RequestId})
 }
 
 // newConsumer makes room for a consumer id. nil and no error when the client already has it; an error while it is being made.

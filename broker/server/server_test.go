@@ -129,3 +129,44 @@ func TestSeek(t *testing.T) {
 		}
 	}
 }
+
+// A client that subscribes again with a consumer it has has dropped what it was sent: everything it did not acknowledge comes again, and not before
+// it grants permits.
+func TestSubscribeAgain(t *testing.T) {
+	for _, kind := range []pb.Subscribe_SubType{pb.Subscribe_EXCLUSIVE, pb.Subscribe_SHARED, pb.Subscribe_KEY_SHARED} {
+		b := newBroker(t)
+		p, c := b.connect(), b.connect()
+		p.producer(1, aTopic)
+		c.subscribe(1, aTopic, "s", kind)
+		c.flow(1, 1000)
+		next := func(want int64) wire.MessageID {
+			t.Helper()
+			m, _ := c.message()
+			if m.ID.Entry != want {
+				t.Fatalf("%v: message %d came, want %d", kind, m.ID.Entry, want)
+			}
+			return m.ID
+		}
+		send := func(n uint64) {
+			t.Helper()
+			p.raw(sendFrame(1, n, []byte("x")))
+			p.receipt()
+		}
+		for n := range uint64(3) {
+			send(n)
+			id := next(int64(n))
+			if n == 0 {
+				a := wire.Ack{ConsumerID: 1, IDs: []wire.MessageID{id}}
+				c.raw(a.AppendFrame(nil))
+			}
+		}
+		c.subscribe(1, aTopic, "s", kind)
+		send(3)
+		c.command(wire.TypeGetLastMessageID, &pb.GetLastMessageId{ConsumerId: proto.Uint64(1), RequestId: proto.Uint64(5)})
+		c.expect(wire.TypeGetLastMessageIDResponse, &pb.GetLastMessageIdResponse{}) // and no message before: there are no permits
+		c.flow(1, 1000)
+		for n := int64(1); n < 4; n++ {
+			next(n)
+		}
+	}
+}

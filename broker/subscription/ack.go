@@ -67,3 +67,14 @@ func (s *Subscription) redeliver(c *Consumer, ids []bk.Position, epoch int64) {
 	s.d.redeliver(c, ids)
 	s.dispatchLocked(true)
 }
+
+func (s *Subscription) again(c *Consumer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.permits = 0
+	s.d.redeliver(c, nil)
+	s.dispatchLocked(true)
+}

@@ -77,6 +77,10 @@ func (c *Consumer) Ack(acks []Ack, cumulative bool) error {
 // subscriptions, order forbids redelivering single entries, so everything unacknowledged is delivered again.
 func (c *Consumer) Redeliver(ids []bk.Position, epoch int64) { c.sub.redeliver(c, ids, epoch) }
 
+// Again tells that the client subscribed again with this consumer. It does so when it believes that the consumer went with a connection, and it has
+// thrown away what it was sent: everything unacknowledged is delivered again, and nothing before the next Flow.
+func (c *Consumer) Again() { c.sub.again(c) }
+
 // Close detaches the consumer; what it has not acknowledged goes to others, in order. Idempotent.
 func (c *Consumer) Close() error {
 	c.sub.removeConsumer(c)
