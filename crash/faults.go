@@ -48,14 +48,11 @@ func faults(away time.Duration) []fault {
 		)
 	}
 	return append(list,
-		fault{name: "all bookies are killed and started again", bookies: 3, lasts: time.Millisecond,
-			strike: func(_ context.Context, c *product.Cluster) error {
+		fault{name: "all bookies are killed and started again", bookies: 3, lasts: 25 * time.Second,
+			strike: func(ctx context.Context, c *product.Cluster) error {
 				for _, p := range c.Bookies {
 					p.Kill()
 				}
-				return nil
-			},
-			mend: func(ctx context.Context, c *product.Cluster) error {
 				var errs []error
 				for i, p := range c.Bookies {
 					var err error

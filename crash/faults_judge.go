@@ -28,7 +28,7 @@ func windows(answers []load.Answer) []window {
 	return list
 }
 
-// settled is how long p99 must stay low to count as being back.
+// settled is how long p99 must stay low to count as being back; shorter calms do not end a stretch in which it is high.
 const settled = time.Second
 
 // judge finds the figures in the answers.
@@ -45,17 +45,21 @@ func (s *seen) judge(answers []load.Answer) {
 	}
 	slices.Sort(calmly)
 	s.before = calmly[len(calmly)/2]
-	low := time.Duration(0) // for how long p99 has been low
+	var from, until time.Duration // of the stretch in which p99 was high last
 	for _, w := range list {
 		if w.at+load.Window <= calm {
 			continue
 		}
 		s.stall = max(s.stall, w.max)
-		if low += load.Window; w.p99 > 2*s.before {
-			low = 0
+		if w.p99 <= 2*s.before {
+			continue
 		}
-		if low >= settled && s.back < 0 {
-			s.back = max(0, w.at+load.Window-low-calm)
+		if from == 0 || w.at-until >= settled {
+			from = w.at
 		}
+		until = w.at + load.Window
+		s.high = max(s.high, until-from)
 	}
+	last := list[len(list)-1]
+	s.stays = from > 0 && last.at+load.Window-until < settled
 }
