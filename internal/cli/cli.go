@@ -118,6 +118,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stderr io.Writ
 	if errors.As(err, &quiet) {
 		return int(quiet)
 	}
+	if _, coded := fault.Of(err); !coded && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = fault.CLIUnanswered.New("")
+	}
 	color := term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("NO_COLOR") == ""
 	PrintError(stderr, err, color)
 	return exitCode(err)
