@@ -40,6 +40,7 @@ type Ledger struct {
 	w         *writer   // nil: no ledger is open for writing
 	spare     bk.Ledger // created ahead of need, not in the chain yet
 	wantSpare bool
+	answered  time.Time // when the metadata did last, as far as it matters
 	waiting   opList    // ops for which there is no ledger yet
 	stalled   time.Time // since when a ledger is being tried for; zero: not
 	retry     *time.Timer

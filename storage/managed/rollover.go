@@ -19,9 +19,15 @@ func (l *Ledger) begin(ctx context.Context) {
 	if next == nil {
 		var err error
 		if next, err = l.create(ctx); err != nil {
-			l.failed(err)
+			l.goOn(old, err)
 			return
 		}
+	}
+	if !l.mayEnd(ctx, old) {
+		l.mu.Lock()
+		l.spare = next
+		l.mu.Unlock()
+		return
 	}
 	l.stamp(old)
 	err := l.save(ctx, func(i *ledgerInfo) { i.links = append(i.links, link{ledger: next.ID()}) })
@@ -53,6 +59,7 @@ func (l *Ledger) create(ctx context.Context) (bk.Ledger, error) {
 		return nil, fmt.Errorf("create ledger: %w", err)
 	}
 	l.m.count.created.Add(1)
+	l.heard()
 	return next, nil
 }
 
@@ -67,20 +74,36 @@ func (l *Ledger) custom(cursor string) map[string][]byte {
 	return tags
 }
 
-// makeSpare creates the next ledger before the current one is full. If it cannot, begin tries again.
+// makeSpare creates the next ledger before the current one is full, or when that is over its size. If it cannot, begin tries again.
 func (l *Ledger) makeSpare(ctx context.Context) {
-	next, err := l.create(ctx)
+	l.mu.Lock()
+	spare := l.spare
+	l.mu.Unlock()
+	var err error
+	if spare == nil {
+		spare, err = l.create(ctx)
+	} else {
+		err = l.reach(ctx)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wantSpare = false
-	if err == nil {
-		l.spare = next
+	if err != nil {
+		return
+	}
+	l.spare = spare
+	if w := l.w; w != nil && w.over {
+		w.fillLocked()
+		l.kickLocked()
 	}
 }
 
 // retire closes the current ledger without beginning another: nothing waits for one.
 func (l *Ledger) retire(ctx context.Context, w *writer) {
 	defer l.phase("rollover")()
+	if !l.mayEnd(ctx, w) {
+		return
+	}
 	l.stamp(w)
 	l.mu.Lock()
 	l.doomed = append(l.doomed, l.chain.dropEmpty()...)

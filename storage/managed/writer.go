@@ -23,11 +23,15 @@ type writer struct {
 
 	entries  int64 // submitted
 	bytes    int64
-	inflight int    // submitted, and not yet handed to their receivers
-	full     bool   // takes no more; is replaced when nothing is in flight
-	broken   error  // why it takes no more and must be recovered
-	closed   bool   // its bk.Ledger was closed after it broke
-	failed   opList // came back without being durable for certain, in order
+	inflight int         // submitted, and not yet handed to their receivers
+	full     bool        // takes no more; is replaced when nothing is in flight
+	over     bool        // takes more although it is full: the metadata is away (see overrun.go)
+	ending   bool        // the list may say where it ends already: it must not take more
+	overrun  time.Time   // when a successor is tried for next
+	patience *time.Timer // ends the wait for the successor
+	broken   error       // why it takes no more and must be recovered
+	closed   bool        // its bk.Ledger was closed after it broke
+	failed   opList      // came back without being durable for certain, in order
 
 	adds []*bk.Add // scratch of submitLocked
 	done []*Op     // scratch of AddsDone; calls for one ledger do not overlap
@@ -49,6 +53,16 @@ func (w *writer) submitLocked(ops []*Op) {
 		w.takeLocked(op)
 	}
 	w.sendLocked()
+}
+
+// submitAllLocked hands over all that waited.
+func (w *writer) submitAllLocked() {
+	for op := w.l.waiting.pop(); op != nil; op = w.l.waiting.pop() {
+		w.takeLocked(op)
+	}
+	if len(w.adds) > 0 {
+		w.sendLocked()
+	}
 }
 
 // submitWaitingLocked hands over what waited, as much of it as makes the ledger full.
@@ -79,9 +93,13 @@ func (w *writer) sendLocked() {
 	w.adds = w.adds[:0]
 	cfg := w.l.cfg
 	switch {
+	case w.over:
+		w.tryOnLocked()
 	case w.entries < cfg.MaxEntriesPerLedger-cfg.MaxEntriesPerLedger/10 && w.bytes < cfg.MaxBytesPerLedger-cfg.MaxBytesPerLedger/10:
 	case w.entries >= cfg.MaxEntriesPerLedger || w.bytes >= cfg.MaxBytesPerLedger:
-		w.full = cfg.MinRollover == 0 || time.Since(w.begun) >= cfg.MinRollover
+		if cfg.MinRollover == 0 || time.Since(w.begun) >= cfg.MinRollover {
+			w.fillLocked()
+		}
 	case w.l.spare == nil && !w.l.wantSpare:
 		w.l.wantSpare = true
 		w.l.kickLocked()
@@ -122,7 +140,9 @@ func (w *writer) AddsDone(adds []*bk.Add) {
 		w.last = time.Now()
 		if w.wanter != nil && w.last.Sub(w.checked) >= time.Second {
 			w.checked = w.last
-			w.full = w.full || w.wanter.RolloverWanted()
+			if w.open() && !w.over && w.wanter.RolloverWanted() {
+				w.fillLocked()
+			}
 		}
 	}
 	l.mu.Unlock()
@@ -167,9 +187,11 @@ func (w *writer) rearmLocked() {
 }
 
 func (w *writer) disarm() {
-	if w.timer != nil {
-		w.timer.Stop()
-		w.timer = nil
+	for _, t := range []**time.Timer{&w.timer, &w.patience} {
+		if *t != nil {
+			(*t).Stop()
+			*t = nil
+		}
 	}
 }
 
@@ -183,10 +205,15 @@ func (w *writer) expire() {
 	}
 	old := !w.until.IsZero() && !time.Now().Before(w.until)
 	inactive := l.cfg.InactiveRollover > 0 && time.Since(w.last) >= l.cfg.InactiveRollover
-	if !old && !inactive {
+	switch {
+	case !old && !inactive:
 		w.rearmLocked()
 		return
+	case w.over && time.Since(w.last) < rollRetry: // it is in use, and waits for metadata already
+		w.tryOnLocked()
+		w.timer = time.AfterFunc(rollRetry, w.expire)
+		return
 	}
-	w.full = true
+	w.fillLocked()
 	l.kickLocked()
 }
