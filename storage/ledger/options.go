@@ -21,7 +21,7 @@ type Options struct {
 	// Retry is how often a ledger that misses a bookie looks for one while it has its ack quorum. Without one it looks more often. 0: 5 s.
 	Retry time.Duration
 	// QuorumWait is how long adds wait when too few bookies for their ack quorum are left and none replaces the others; then the
-	// ledger ends with bk.ErrNotEnough. A recovery does not wait. 0: 1 min.
+	// ledger ends with bk.ErrNotEnough. A recovery does not wait. 0: 30 s.
 	QuorumWait time.Duration
 	// FencedWait is how long the Close of a fenced writer waits for the recoverer to close the ledger. 0: 30 s.
 	FencedWait time.Duration
@@ -37,7 +37,7 @@ func (o Options) withDefaults() Options {
 		d time.Duration
 	}{
 		{&o.AddTimeout, 10 * time.Second}, {&o.ReadTimeout, 10 * time.Second}, {&o.Patience, 500 * time.Millisecond},
-		{&o.Quarantine, 30 * time.Second}, {&o.Retry, 5 * time.Second}, {&o.QuorumWait, time.Minute}, {&o.FencedWait, 30 * time.Second},
+		{&o.Quarantine, 30 * time.Second}, {&o.Retry, 5 * time.Second}, {&o.QuorumWait, 30 * time.Second}, {&o.FencedWait, 30 * time.Second},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.d

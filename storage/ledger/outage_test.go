@@ -106,7 +106,7 @@ func TestSecondBookieDiesWhileMetadataIsAway(t *testing.T) {
 		t.Run(first+" comes back", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCluster(t, 5)
-				l := c.client(Options{})
+				l := c.client(Options{QuorumWait: time.Minute})
 				w := mustCreate(t, l, triple)
 				a := storagetest.NewAdder(t, w)
 				prompt(t, w, a, texts("entry", 0, 3)...)
