@@ -32,7 +32,7 @@ const (
 	calm = 10 * time.Second
 	// faultLasts is how long a fault lasts unless it says otherwise, and aftermath how long publishing goes on behind it.
 	faultLasts = 10 * time.Second
-	aftermath  = 5 * time.Second
+	aftermath  = 10 * time.Second
 )
 
 // faults are the rows of the table. away is how long etcd is away.
