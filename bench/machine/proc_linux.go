@@ -120,12 +120,12 @@ func CPU(pid int) time.Duration {
 	return time.Duration(sum * float64(time.Second) / ticks)
 }
 
-// RSS is the resident memory of a process and its descendants, in bytes.
+// RSS is the resident memory of a process and its descendants, in bytes. Descendants that have ended and were not waited for have none.
 func RSS(pid int) (int64, error) {
 	var sum int64
 	for _, p := range descendants(processes(), pid) {
 		v, err := keyed(fmt.Sprintf("/proc/%d/status", p.pid), "VmRSS:")
-		if err != nil {
+		if err != nil && p.pid == pid {
 			return 0, err
 		}
 		sum += v << 10
