@@ -84,7 +84,11 @@ func (c *counts) table() string {
 	}
 	fmt.Fprintf(&b, "\n| kills that fell into | of | times |\n|---|---|---|\n")
 	for _, p := range phases {
-		fmt.Fprintf(&b, "| %s: %s | %s | %d |\n", strings.TrimPrefix(p.name, "host/"), p.what, p.of, c.in[p.name])
+		of := p.of
+		if of != host { // all roles are in it
+			of += " or " + standalone
+		}
+		fmt.Fprintf(&b, "| %s: %s | %s | %d |\n", strings.TrimPrefix(p.name, "host/"), p.what, of, c.in[p.name])
 	}
 	return b.String()
 }
