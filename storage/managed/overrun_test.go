@@ -147,7 +147,7 @@ func TestOutageLosesNothing(t *testing.T) {
 				for range 5 {
 					time.Sleep(dice(200 * time.Millisecond))
 					o.begin()
-					time.Sleep(dice([]time.Duration{100 * time.Millisecond, 20 * time.Second}[rng.IntN(2)]))
+					time.Sleep(dice([]time.Duration{100 * time.Millisecond, 20 * time.Second}[dice(2)]))
 					o.end()
 				}
 			}()
