@@ -52,15 +52,13 @@ func (r *recovery) resume() error {
 	l.reg.pool = append(l.reg.pool, r.spare...)
 	r.spare = nil
 	n := len(l.reg.open)
-	// A segment that was made ready and never used is the next one. Not so one whose first sync failed: as long as that is noted, the next start
-	// would take what is written to it now for torn.
+	// A segment that was made ready and never used is the next one.
 	if n > 1 && l.reg.open[n-1].end.Load() == groupsAt {
 		n--
 		unused := l.reg.open[n].segment
 		l.reg.open = l.reg.open[:n]
-		if unused.generation > l.lostUpTo.Load() && unused.generation != r.failed.generation {
-			// Its header and its name may be in the page cache alone.
-			if err := errors.Join(unused.writeHeader(), l.fs.SyncDir(l.dir)); err != nil {
+		if unused.generation > l.lostUpTo.Load() {
+			if err := r.reuse(unused); err != nil {
 				return fault.SegmentDeviceFailed.New("sync %s: %w", unused.name, err)
 			}
 			l.reg.next = unused
@@ -86,6 +84,26 @@ func (r *recovery) resume() error {
 		return r.fresh()
 	}
 	return nil
+}
+
+// reuse readies a segment in which nothing is durable but, perhaps, its header: that and the name may be in the page cache alone. When its
+// first sync failed, the group that was not to be seen is wiped out, and the note about it goes: as long as it stands, the next start would take
+// what is written now for torn.
+func (r *recovery) reuse(s *segment) error {
+	l := r.log
+	if s.disk > groupsAt {
+		if _, err := s.file.WriteAt(make([]byte, groupHeaderSize), groupsAt); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(s.writeHeader(), l.fs.SyncDir(l.dir)); err != nil {
+		return err
+	}
+	if s.generation != r.failed.generation {
+		return nil
+	}
+	r.failed = mark{}
+	return l.clearFailure()
 }
 
 // ensure makes durable what the scan found and nothing proves to be: it is served from now on, and a killed process may have left it in

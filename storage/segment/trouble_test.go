@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -43,8 +44,13 @@ func failedSync(seed uint64) error {
 	fs, m := vfs.NewMem(), newModel()
 	mark := &marks{}
 	o.FS, o.Watermark = fs, mark.watermark()
+	last := uint64(1) // generation
 	for life := range 3 {
-		fs.Inject(&vfs.Fault{Op: vfs.OpSync, Name: "*.seg", Skip: 2 + r.IntN(60), Count: 1, Err: syscall.EIO})
+		if r.IntN(2) == 0 {
+			fs.Inject(&vfs.Fault{Op: vfs.OpSync, Name: "*.seg", Skip: 2 + r.IntN(60), Count: 1, Err: syscall.EIO})
+		} else { // the first of a segment, behind that of its header
+			fs.Inject(&vfs.Fault{Op: vfs.OpSync, Name: segmentName(last + 1 + r.Uint64N(3)), Skip: 1, Count: 1, Err: syscall.EIO})
+		}
 		if r.IntN(2) == 0 {
 			fs.Inject(&vfs.Fault{Op: vfs.OpCreate, Name: "failed*", Err: syscall.EIO})
 		}
@@ -60,6 +66,7 @@ func failedSync(seed uint64) error {
 		if err := l.Close(); err != nil {
 			return err
 		}
+		last = l.generation
 		fs.Heal()
 		if life == 1 {
 			continue // the process is killed, not the machine
@@ -92,18 +99,25 @@ func rot(seed uint64) error {
 	r := rand.New(rand.NewPCG(seed, 3))
 	o := randomOptions(r)
 	fs, m := vfs.NewMem(), newModel()
-	mark := &marks{}
-	o.FS, o.Watermark = fs, mark.watermark()
+	o.FS, o.Watermark = fs, new(marks).watermark()
 	l, err := Open("log", o)
 	if err != nil {
 		return err
 	}
 	someLists(l, m, r, 20+r.IntN(100))
+	spare := mark{generation: math.MaxUint64} // nothing
+	if r.IntN(2) == 0 {
+		// Without a watermark nothing but what lies behind tells that damaged bytes were durable; so something lies behind, and is spared.
+		o.Watermark, spare = Watermark{}, l.head()
+		if c := appendAll(l, entry(1<<40, 0, 100)); c[0] != bk.OK {
+			return c[0]
+		}
+	}
 	if err := l.Close(); err != nil {
 		return err
 	}
 	for range 1 + r.IntN(3) {
-		if err := damageSome(fs, r); err != nil {
+		if err := damageSome(fs, r, spare); err != nil {
 			return err
 		}
 	}
@@ -114,8 +128,8 @@ func rot(seed uint64) error {
 	return m.checkRotten(l)
 }
 
-// damageSome changes a byte of some segment.
-func damageSome(fs *vfs.Mem, r *rand.Rand) error {
+// damageSome changes a byte of some segment, but none behind spare.
+func damageSome(fs *vfs.Mem, r *rand.Rand, spare mark) error {
 	names, err := fs.List("log")
 	if err != nil {
 		return err
@@ -126,7 +140,9 @@ func damageSome(fs *vfs.Mem, r *rand.Rand) error {
 			segments = append(segments, n)
 		}
 	}
-	f, err := fs.Open("log/" + segments[r.IntN(len(segments))])
+	name := segments[r.IntN(len(segments))]
+	g, _ := generationOf(name)
+	f, err := fs.Open("log/" + name)
 	if err != nil {
 		return err
 	}
@@ -135,6 +151,9 @@ func damageSome(fs *vfs.Mem, r *rand.Rand) error {
 		return err
 	}
 	b, at := make([]byte, 1), r.Int64N(size)
+	if spare.before(mark{generation: g, synced: at + 1}) {
+		return nil
+	}
 	if _, err := f.ReadAt(b, at); err != nil {
 		return err
 	}
