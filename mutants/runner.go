@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,7 +69,14 @@ func (r *runner) hunt(ctx context.Context, todo []mutant) ([]result, error) {
 	var mu sync.Mutex
 	err := r.each(len(todo), func(i int) error {
 		m := todo[i]
+		results[i] = result{mutant: m}
 		o, err := r.playOne(ctx, m.by, m.name, &m)
+		if errors.Is(err, errCompile) {
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Printf("  %-28s NOT FOUND: %v\n", m.name, err)
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("mutant %s: %w", m.name, err)
 		}

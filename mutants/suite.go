@@ -30,8 +30,11 @@ type outcome struct {
 	output string
 }
 
+// errCompile is that a suite does not compile: that finds nothing.
+var errCompile = errors.New("does not compile")
+
 // play builds the suite's test binary, with the overlay unless it is empty, and runs it in the package's directory. An error means that there
-// is no outcome: it did not compile, or could not be run.
+// is no outcome: errCompile, or it could not be run.
 func (s *suite) play(ctx context.Context, root, dir, overlay string) (outcome, error) {
 	bin := filepath.Join(dir, "suite.test")
 	args := []string{"test", "-c", "-vet=off", "-o", bin}
@@ -42,7 +45,10 @@ func (s *suite) play(ctx context.Context, root, dir, overlay string) (outcome, e
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return outcome{}, fmt.Errorf("%s does not compile: %w\n%s", s.pkg, err, out)
+		if ctx.Err() != nil {
+			return outcome{}, ctx.Err()
+		}
+		return outcome{}, fmt.Errorf("%s %w: %w\n%s", s.pkg, errCompile, err, out)
 	}
 	// Everything a test leaves behind when it ends hard lies below dir.
 	tmp := filepath.Join(dir, "tmp")
@@ -114,7 +120,7 @@ func (o *outcome) after() string {
 	return took
 }
 
-// word is the sentence that showed it: what says matched, or what the process died of.
+// excerpt is the sentence that showed it: what says matched, or what the process died of.
 func (o *outcome) excerpt(says *regexp.Regexp) string {
 	if m := says.FindString(o.output); m != "" {
 		return m

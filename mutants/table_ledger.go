@@ -23,10 +23,6 @@ var ledgerMutants = []mutant{
 		},
 	},
 	{
-		name: "answer to a former member counts", breaks: "an answer of a bookie that was replaced counts for the one that took its place", by: "ledger-sim", says: "ack quorum|acknowledged",
-		edits: []edit{{"storage/ledger/acks.go", "		current := w.members[m.index] == m\n", "		current := true\n"}},
-	},
-	{
 		name: "change ahead of its entries", breaks: "a new ensemble begins in the metadata behind entries that the old one has not confirmed", by: "ledger-sim", says: "seed",
 		edits: []edit{{"storage/ledger/ensemble.go", "	return max(first, w.md.LastSegment().First)\n", "	first += int64(w.window.Pending())\n	return max(first, w.md.LastSegment().First)\n"}},
 	},

@@ -53,10 +53,10 @@ var segmentMutants = []mutant{
 	},
 	{
 		name: "failed segment used again", breaks: "a segment whose first sync failed is written to after a restart, and the next restart takes that for torn", by: "segment-sync", says: "acknowledged|STB-SEGMENT-0006",
-		edits: []edit{{"storage/segment/resume.go", " && unused.generation != r.failed.generation {", " {"}},
+		edits: []edit{{"storage/segment/resume.go", "	if s.generation != r.failed.generation {\n		return nil\n	}\n	r.failed = mark{}\n	return l.clearFailure()\n", "	return nil\n"}},
 	},
 	{
 		name: "body not verified", breaks: "a record is delivered whatever its checksum says", by: "segment-rot", says: "damaged bytes are delivered|says nothing of damage",
-		edits: []edit{{"storage/segment/read.go", "!ok || s.seed.sum(body) != sum {", "!ok || sum != sum|0 {"}},
+		edits: []edit{{"storage/segment/read.go", "; !ok || s.seed.sum(body) != sum {", "; !ok || sum == 0 && body == nil {"}},
 	},
 }
