@@ -51,10 +51,7 @@ func (b *Bookie) addRun(d *deciding, run []*bk.BookieAdd, readOnly bool, done bk
 		refusal = code(err)
 	} else {
 		defer b.release(st)
-		switch {
-		case !st.hasKey && b.isFencedAndGone(st.id):
-			refusal = bk.ErrFenced
-		case readOnly:
+		if readOnly && !st.buried {
 			refusal = bk.ErrReadOnly
 		}
 	}

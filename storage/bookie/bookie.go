@@ -27,7 +27,6 @@ type Bookie struct {
 	mu     sync.Mutex
 	states map[int64]*ledgerState
 	conns  map[*Local]bool
-	gone   fencedAndGone
 	closed bool
 
 	registered  *atomic.Bool // and nobody else is, under this id
@@ -41,7 +40,7 @@ func New(id string, store Store, o Options) *Bookie {
 	o = o.withDefaults()
 	return &Bookie{
 		id: id, store: store, log: o.Log.With("component", "bookie", "bookie", id), queue: o.QueueBytes,
-		states: map[int64]*ledgerState{}, conns: map[*Local]bool{}, gone: newFencedAndGone(),
+		states: map[int64]*ledgerState{}, conns: map[*Local]bool{},
 		wasReadOnly: make(chan struct{}, 1), registered: &atomic.Bool{},
 	}
 }

@@ -37,10 +37,12 @@ func (b *Bookie) fence(ledger int64, key [20]byte) (*fence, error) {
 	}
 	defer b.release(st)
 	switch {
+	case isGrave(ledger):
+		return nil, bk.ErrBadRequest
+	case st.buried:
+		return nil, bk.ErrNoLedger
 	case st.hasKey && st.key != key:
 		return nil, bk.ErrUnauthorized
-	case !st.hasKey && b.isFencedAndGone(ledger):
-		return nil, bk.ErrNoLedger
 	case st.fence != nil && !st.fence.failed():
 		return st.fence, nil
 	}

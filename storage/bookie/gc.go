@@ -103,6 +103,7 @@ func (c *collector) pass(ctx context.Context, candidates []int64, all bool) erro
 		return err
 	}
 	if all {
+		c.b.openGraves(ctx)
 		var err error
 		if candidates, err = c.absent(ctx); err != nil {
 			return err
@@ -149,6 +150,9 @@ func (c *collector) checkRoot(ctx context.Context) error {
 func (c *collector) absent(ctx context.Context) ([]int64, error) {
 	leaves := map[string][]int64{} // ledgers here by the directory of their node
 	c.b.store.Ledgers(func(id int64) bool {
+		if isGrave(id) {
+			return ctx.Err() == nil
+		}
 		dir := path.Dir(bkwire.LedgerPath(id))
 		leaves[dir] = append(leaves[dir], id)
 		return ctx.Err() == nil
@@ -176,14 +180,28 @@ func (b *Bookie) drop(ledger int64) {
 		return
 	}
 	defer b.release(st)
-	if st.fence != nil {
-		b.mu.Lock()
-		b.gone.add(ledger, time.Now())
-		b.mu.Unlock()
-	}
-	st.hasKey, st.fence, st.lost = false, nil, false
 	b.hold(st)
-	b.store.Append([]*bk.Record{{Kind: bk.RecordDelete, Ledger: ledger, Done: (*dropDone)(b), Ctx: st}})
+	fenced := st.fence != nil
+	st.hasKey, st.fence, st.lost, st.buried = false, nil, false, fenced
+	if fenced {
+		b.bury(st)
+	} else {
+		b.delete(st)
+	}
+}
+
+// delete has the store delete a ledger that the caller holds; it is let go when that is done.
+func (b *Bookie) delete(st *ledgerState) {
+	b.store.Append([]*bk.Record{{Kind: bk.RecordDelete, Ledger: st.id, Done: (*dropDone)(b), Ctx: st}})
+}
+
+// notDropped leaves a ledger as the store knows it; the next pass tries again.
+func (b *Bookie) notDropped(st *ledgerState, why error) {
+	st.mu.Lock()
+	st.loaded = false
+	st.mu.Unlock()
+	b.log.Warn("ledger not dropped", "ledger", st.id, "error", why)
+	b.letGo(st)
 }
 
 // dropDone learns what became of a deletion. One that failed is tried again at the next pass.
@@ -194,11 +212,10 @@ func (d *dropDone) RecordsDone(done []*bk.Record) {
 	for _, r := range done {
 		st := r.Ctx.(*ledgerState)
 		if r.Err != bk.OK {
-			st.mu.Lock()
-			st.loaded = false // what the store says holds
-			st.mu.Unlock()
-			b.log.Warn("ledger not dropped", "ledger", r.Ledger, "error", r.Err)
-		} else {
+			b.notDropped(st, r.Err)
+			continue
+		}
+		if !isGrave(st.id) {
 			b.metrics.dropped.Add(1)
 		}
 		b.letGo(st)

@@ -253,7 +253,9 @@ func stored(t testing.TB, m meta.Store, b *Bookie, ledgers ...int64) *Local {
 func held(b *Bookie) []int64 {
 	var ids []int64
 	b.store.Ledgers(func(id int64) bool {
-		ids = append(ids, id)
+		if !isGrave(id) {
+			ids = append(ids, id)
+		}
 		return true
 	})
 	slices.Sort(ids)

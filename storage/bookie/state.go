@@ -2,7 +2,6 @@ package bookie
 
 import (
 	"sync"
-	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
 )
@@ -20,6 +19,7 @@ type ledgerState struct {
 	key    [20]byte
 	fence  *fence // nil: not fenced
 	lost   bool   // not known here, but what was known may have been lost
+	buried bool   // it was fenced here and then deleted, see grave.go
 }
 
 // fence is one fencing of a ledger: its record is on the way, durable, or failed.
@@ -43,12 +43,14 @@ func (st *ledgerState) load(s Store) error {
 	if err != nil && code(err) != bk.ErrNoLedger {
 		return err
 	}
-	st.lost = err != nil && state.Limbo
+	st.lost, st.buried = err != nil && state.Limbo, false
 	if err == nil {
 		st.hasKey = copy(st.key[:], state.MasterKey) == len(st.key)
 		if state.Fenced {
 			st.fence = durableFence
 		}
+	} else if st.buried, err = buried(s, st.id); err != nil {
+		return err
 	}
 	st.loaded = true
 	return nil
@@ -57,6 +59,10 @@ func (st *ledgerState) load(s Store) error {
 // admit decides on an add.
 func (st *ledgerState) admit(op *bk.BookieAdd) bk.Code {
 	switch {
+	case isGrave(st.id):
+		return bk.ErrBadRequest
+	case st.buried:
+		return bk.ErrFenced
 	case st.hasKey && st.key != op.MasterKey:
 		return bk.ErrUnauthorized
 	case op.Flags&bk.FlagRecoveryAdd != 0:
@@ -93,36 +99,4 @@ func (k *keyDone) RecordsDone(done []*bk.Record) {
 		}
 		b.letGo(st)
 	}
-}
-
-const (
-	goneFor = 7 * 24 * time.Hour
-	maxGone = 64 << 10
-)
-
-// fencedAndGone remembers ledgers that were fenced and then deleted here, so that a writer that slept through both is
-// still told that it is fenced (interop §1.8). In memory, for seven days, a bounded number. Guarded by Bookie.mu.
-type fencedAndGone struct {
-	since map[int64]time.Time
-	order []int64 // by age
-}
-
-func newFencedAndGone() fencedAndGone { return fencedAndGone{since: map[int64]time.Time{}} }
-
-func (g *fencedAndGone) add(ledger int64, now time.Time) {
-	for len(g.order) > 0 && (len(g.order) >= maxGone || now.Sub(g.since[g.order[0]]) > goneFor) {
-		delete(g.since, g.order[0])
-		g.order = g.order[1:]
-	}
-	if _, ok := g.since[ledger]; !ok {
-		g.order = append(g.order, ledger)
-		g.since[ledger] = now
-	}
-}
-
-func (b *Bookie) isFencedAndGone(ledger int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, ok := b.gone.since[ledger]
-	return ok
 }

@@ -56,9 +56,6 @@ func (n *bookieNode) boot() {
 	}
 	n.c.net.powerOn(n.name)
 	n.fs.SetCapacity(0) // a start on a full disk is not played: Pebble may wait there for ever
-	n.c.mu.Lock()
-	n.c.starts++
-	n.c.mu.Unlock()
 	p, life := newProcess(n.name), &sync.WaitGroup{}
 	n.p, n.life = p, life
 	fs := &disk{Mem: n.fs, dice: n.dice, sync: &n.sync}

@@ -182,9 +182,6 @@ func (b *broker) open() *tenure {
 		return nil
 	}
 	t := &tenure{c: b.c, b: b, l: l, name: b.c.nextName(), dice: newDice(b.c.seed, "tenure/"+b.p.node+b.c.nextName()), lost: make(chan struct{})}
-	b.c.mu.Lock()
-	b.c.newest, b.c.startsThen = t, b.c.starts
-	b.c.mu.Unlock()
 	b.c.h.note("%s owns the topic (%s): %d entries up to %v", b.p.node, t.name, l.Info().Entries, l.LastConfirmed())
 	b.c.h.count("topics opened", 1)
 	l.OnFenced(func(error) { close(t.lost) })

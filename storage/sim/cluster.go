@@ -27,13 +27,10 @@ type cluster struct {
 	life       context.Context // ends when the time of faults does
 	background sync.WaitGroup  // whatever ends by itself once life is over
 
-	mu         sync.Mutex
-	brokers    map[string]*broker // by node
-	newest     *tenure            // the last who opened the topic
-	starts     int                // of bookies
-	startsThen int                // starts when newest opened
-	names      int
-	blocks     int
+	mu      sync.Mutex
+	brokers map[string]*broker // by node
+	names   int
+	blocks  int
 }
 
 // newCluster makes the nodes of a plan; none runs yet.

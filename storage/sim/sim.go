@@ -12,9 +12,8 @@
 //   - only what every cursor consumed was trimmed;
 //   - after the last fault is over everything ends in bounded time, takes entries again, and leaves neither memory nor goroutines.
 //
-// Two things are left out because they are known: a bookie is not started on a full disk (Pebble may wait there for ever), and a cursor
-// position that a former owner wrote after bookies were started again may be lost, because they remember only in memory that
-// a ledger that is deleted was fenced. Brokers' clocks are all the same; processes that are paused go on inside but are cut off.
+// A bookie is not started on a full disk, because it is known that Pebble may wait there for ever. Brokers' clocks are all the same;
+// processes that are paused go on inside but are cut off.
 //
 // The same seed gives the same plan of faults, at the same moments, and the same dice to every actor. What is not determined is which
 // of several goroutines that can run at the same fake moment does so first, the choices of select and of map iteration, and

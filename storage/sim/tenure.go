@@ -222,7 +222,7 @@ func (t *tenure) consume(ctx context.Context, i int) {
 			resets, _ := r.before()
 			at, dirty := t.look(name)
 			err := k.Flush(ctx)
-			if err == nil && dirty && t.c.counts(t) { // else it was written before, and another owner may have moved it since
+			if err == nil && dirty { // else it was written before, and another owner may have moved it since
 				r.flushedTo(at, resets)
 				t.noDoubt(i)
 			}
@@ -250,14 +250,6 @@ func (t *tenure) look(name string) (at bk.Position, dirty bool) {
 		}
 	}
 	return bk.Earliest, false
-}
-
-// counts reports whether what an owner was told is durable must be so. It need not when another owner has come since and deleted the
-// ledger it went to, and then bookies were started again: they remember in memory alone that a ledger that is gone was fenced.
-func (c *cluster) counts(t *tenure) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.newest == t || c.starts == c.startsThen
 }
 
 // noDoubt is told that the owner could write a cursor, so that it was found as it was.
