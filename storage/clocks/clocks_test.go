@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,24 @@ import (
 	"github.com/strobemq/strobe/storage/meta"
 	"github.com/strobemq/strobe/storage/meta/memory"
 )
+
+// said is a log that is read while it is written.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
 
 // process is one with a clock that is ahead by so much.
 func process(t *testing.T, m meta.Store, id string, ahead time.Duration, log *slog.Logger) *Clocks {
@@ -76,7 +95,7 @@ func TestSaid(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var said bytes.Buffer
+		var said said
 		a := process(t, m, "a", 0, slog.New(slog.NewTextHandler(&said, nil)))
 		defer a.Close()
 		b := process(t, m, "b", -time.Hour, nil)
