@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("sim.seeds", 12, "how many histories TestSchedules plays")
+	seeds = flag.Int("sim.seeds", 20, "how many histories TestSchedules plays")
 	from  = flag.Uint64("sim.from", 0, "the seed of the first of them")
 	only  = flag.Int64("sim.seed", -1, "play this seed alone, and print all that happens in it")
 )
