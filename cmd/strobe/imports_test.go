@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"bench":                            {"bench/", "internal/product", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors"},
 	"bench/":                           {"internal/product", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "functions-sdk/", "runtime/topicio", "runtime/wasm", "connectors", "bench/"},
 	"compat":                           {"internal/product"},
+	"mutants":                          {},
 	"crash":                            {"bench/load", "broker/wire", "broker/wire/pb", "connectors/postgres/postgrestest", "internal/product", "storage/meta/etcd/etcdtest"},
 	"deploy":                           {}, // tests only
 }
