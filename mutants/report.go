@@ -37,7 +37,10 @@ func markdown(results []result, played map[string]time.Duration) string {
 	}
 	fmt.Fprintf(&b, "\n%d of %d found.\n\n| Mistake | What it does | Found by | After |\n|---|---|---|---|\n", found, len(results))
 	for _, r := range results {
-		by, after := r.mutant.by+", "+r.test, r.after
+		by, after := r.mutant.by, r.after
+		if r.test != "" {
+			by += ", " + r.test
+		}
 		if suites[r.mutant.by].unit {
 			by += " (one story)"
 		}

@@ -91,7 +91,7 @@ func (r *runner) hunt(ctx context.Context, todo []mutant) ([]result, error) {
 		defer mu.Unlock()
 		switch {
 		case res.found:
-			fmt.Printf("  %-28s found by %s, %s: %s\n", m.name, res.test, res.after, res.said)
+			fmt.Printf("  %-28s found by %s %s, %s: %s\n", m.name, m.by, res.test, res.after, res.said)
 		case o.failed:
 			fmt.Printf("  %-28s NOT FOUND: %s fails, but not in the way that %q describes, %s\n%s\n", m.name, m.by, m.says, res.after, indent(o.output))
 		default:

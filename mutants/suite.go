@@ -57,7 +57,7 @@ func (s *suite) play(ctx context.Context, root, dir, overlay string) (outcome, e
 	}
 	limit := s.timeout
 	if limit == 0 {
-		limit = time.Minute
+		limit = 3 * time.Minute // of a slow machine: most need seconds
 	}
 	test := exec.CommandContext(ctx, bin, append([]string{"-test.run=" + s.run, "-test.timeout=" + limit.String()}, s.args...)...)
 	test.Dir = filepath.Join(root, filepath.FromSlash(s.pkg))
@@ -98,7 +98,7 @@ var (
 	}
 )
 
-// test is which test failed.
+// test is which test failed, as far as the output says so.
 func (o *outcome) test() string {
 	if m := failedTest.FindStringSubmatch(o.output); m != nil {
 		return m[1]
@@ -106,7 +106,7 @@ func (o *outcome) test() string {
 	if m := runningIn.FindStringSubmatch(o.output); m != nil {
 		return m[1]
 	}
-	return "?"
+	return ""
 }
 
 // after is how far it came and how long that took.
