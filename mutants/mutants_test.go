@@ -7,12 +7,12 @@ import (
 
 // TestMutantsApply: no mutant is stale. Whether the suites find them is for `make mutants`.
 func TestMutantsApply(t *testing.T) {
-	names := map[string]bool{}
+	names, used := map[string]bool{}, map[string]bool{}
 	for _, m := range allMutants() {
 		if names[m.name] {
 			t.Errorf("two mutants are called %s", m.name)
 		}
-		names[m.name] = true
+		names[m.name], used[m.by] = true, true
 		if _, err := m.apply(".."); err != nil {
 			t.Error(err)
 		}
@@ -21,6 +21,11 @@ func TestMutantsApply(t *testing.T) {
 		}
 		if _, err := regexp.Compile(m.says); err != nil || m.says == "" || m.breaks == "" {
 			t.Errorf("mutant %s: says %q (%v), breaks %q", m.name, m.says, err, m.breaks)
+		}
+	}
+	for name := range suites {
+		if !used[name] {
+			t.Errorf("no mutant is shown to the suite %s", name)
 		}
 	}
 	if len(names) < 25 {

@@ -39,10 +39,6 @@ var suites = map[string]*suite{
 		pkg: "storage/meta/local", run: "^TestPowerLoss$",
 		what: "batches, sequences and large values from several goroutines, the power cut again and again",
 	},
-	"managed-crash": {
-		pkg: "storage/managed", run: "^TestCrashAtEveryStep$",
-		what: "a process dies before and after every single operation on bookies and metadata in the life of a topic",
-	},
 	"managed-model": {
 		pkg: "storage/managed", run: "^TestModel$", args: []string{"-rapid.seed=7", "-rapid.checks=4000", "-rapid.nofailfile"},
 		what: "random appends, acknowledgements, crashes, takeovers and lost answers against a model",
