@@ -350,3 +350,27 @@ func TestReadsAgainBeforeCollecting(t *testing.T) {
 type emptyLists struct{ *memory.Store }
 
 func (m *emptyLists) List(context.Context, string) ([]string, error) { return nil, nil }
+
+// TestRegistrationAtOwnAddress: metadata that is slow to end the session of a former life does not end the new one.
+func TestRegistrationAtOwnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeta(t, "instance")
+		former, err := m.Session(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := at(3181)
+		if _, err := former.PutEphemeral(ctx, bkwire.AvailablePath+"/b", info.Append(nil)); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			time.Sleep(5 * vanishTime)
+			former.Close()
+		}()
+		begin := time.Now()
+		joined(t, m, Options{ServiceInfo: info})
+		if took := time.Since(begin); took < 5*vanishTime {
+			t.Errorf("registered beside a former life after %v", took)
+		}
+	})
+}

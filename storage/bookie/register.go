@@ -1,6 +1,7 @@
 package bookie
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -12,7 +13,7 @@ import (
 )
 
 const (
-	// vanishTime is how long a registration of a former life may stand in the way: a session's time-out and a bit.
+	// vanishTime is how long a registration at another address may stand in the way: a session's time-out and a bit.
 	vanishTime = 15 * time.Second
 	// registerPause is between two attempts to register.
 	registerPause = 200 * time.Millisecond
@@ -26,6 +27,8 @@ type registration struct {
 	b     *Bookie
 	store meta.Store
 	info  []byte
+	// listens is that info has addresses: nobody else can have those.
+	listens bool
 
 	session  meta.Session
 	readOnly bool // as registered
@@ -37,7 +40,7 @@ func (b *Bookie) register(ctx context.Context, store meta.Store, info bkwire.Ser
 		// An empty value would mean that the id is a host and port.
 		info.Properties = map[string]string{"strobe": "in-process"}
 	}
-	r := &registration{b: b, store: store, info: info.Append(nil)}
+	r := &registration{b: b, store: store, info: info.Append(nil), listens: len(info.Endpoints) > 0}
 	if err := r.enter(ctx); err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func (r *registration) enter(ctx context.Context) error {
 	for deadline := time.Now().Add(vanishTime); ; {
 		_, err = session.PutEphemeral(ctx, r.path(readOnly), r.info)
 		retry := errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrUnknown)
-		if !retry || time.Now().After(deadline) {
+		if !retry || time.Now().After(deadline) && !r.former(ctx, err) {
 			break
 		}
 		if !waited && errors.Is(err, meta.ErrConflict) {
@@ -93,6 +96,16 @@ func (r *registration) enter(ctx context.Context) error {
 	r.session, r.readOnly = session, readOnly
 	r.b.registered.Store(true)
 	return nil
+}
+
+// former reports whether what stands in the way can only be of this bookie's former life, which goes with its session however long the metadata
+// takes to end that: it names the address that is ours now. One that is not there any more has just gone.
+func (r *registration) former(ctx context.Context, err error) bool {
+	if !errors.Is(err, meta.ErrConflict) || !r.listens {
+		return false
+	}
+	v, err := r.store.Get(ctx, r.path(r.b.store.ReadOnly() != nil))
+	return errors.Is(err, meta.ErrNotFound) || err == nil && bytes.Equal(v.Data, r.info)
 }
 
 // where is the address that a registration names.
