@@ -75,7 +75,10 @@ func (r *registration) enter(ctx context.Context) error {
 	for deadline := time.Now().Add(vanishTime); ; {
 		_, err = session.PutEphemeral(ctx, r.path(readOnly), r.info)
 		retry := errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrUnknown)
-		if !retry || time.Now().After(deadline) && !r.former(ctx, err) {
+		if errors.Is(err, meta.ErrConflict) && r.replaceFormer(ctx, r.path(readOnly)) {
+			continue
+		}
+		if !retry || time.Now().After(deadline) {
 			break
 		}
 		if !waited && errors.Is(err, meta.ErrConflict) {
@@ -98,14 +101,21 @@ func (r *registration) enter(ctx context.Context) error {
 	return nil
 }
 
-// former reports whether what stands in the way can only be of this bookie's former life, which goes with its session however long the metadata
-// takes to end that: it names the address that is ours now. One that is not there any more has just gone.
-func (r *registration) former(ctx context.Context, err error) bool {
-	if !errors.Is(err, meta.ErrConflict) || !r.listens {
+// replaceFormer removes what stands in the way if it can only be the registration of this bookie's former life, and reports whether it is gone: it
+// names the address that is ours now, where nobody else can listen. Waiting for the end of its session would keep the bookie out for
+// as long, and longer while the metadata is busy.
+func (r *registration) replaceFormer(ctx context.Context, path string) bool {
+	if !r.listens {
 		return false
 	}
-	v, err := r.store.Get(ctx, r.path(r.b.store.ReadOnly() != nil))
-	return errors.Is(err, meta.ErrNotFound) || err == nil && bytes.Equal(v.Data, r.info)
+	v, err := r.store.Get(ctx, path)
+	if err == nil && bytes.Equal(v.Data, r.info) {
+		if err = r.store.Delete(ctx, path, v.Version); err == nil {
+			r.b.log.Info("the registration of a former life is replaced", "path", path)
+		}
+		return err == nil
+	}
+	return errors.Is(err, meta.ErrNotFound)
 }
 
 // where is the address that a registration names.
