@@ -86,7 +86,7 @@ func (w *writer) takeBackLocked(desperate bool) {
 		w.succeedLocked(m, back, w.firstLocked(m))
 		w.againLocked(back, againProbe)
 		w.armLocked(time.Now(), w.c.o.AddTimeout/trialShare)
-		w.c.log.Info("bookie taken back", "ledger", w.id, "bookie", m.id)
+		w.c.log.Debug("bookie taken back", "ledger", w.id, "bookie", m.id)
 	}
 }
 
