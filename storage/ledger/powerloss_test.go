@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
 	"github.com/strobemq/strobe/storage/bkwire"
@@ -33,7 +33,7 @@ func (l *life) Put(ctx context.Context, key string, data []byte, expect meta.Ver
 	return l.Store.Put(ctx, key, data, expect)
 }
 
-// TestPowerLoss cuts the power of all bookies at once, at random moments under load, over the real log: what was
+// TestPowerLoss cuts the power of all bookies at once under load, after a random number of acknowledgements, over the real log: what was
 // acknowledged before is recovered, and a fence that was answered still holds.
 func TestPowerLoss(t *testing.T) {
 	total := int64(0)
@@ -92,7 +92,8 @@ func TestPowerLoss(t *testing.T) {
 				a.Submit(all[i])
 			}
 		}()
-		time.Sleep(time.Duration(rng.IntN(3000)) * time.Microsecond)
+		for some := rng.Int64N(300) - 1; a.Acked() < some; runtime.Gosched() {
+		}
 		acked := a.Acked()
 		now.over.Store(true)
 		left := fs.CrashClone(vfs.Crash{Rand: rng, Keep: rng.Float64(), Torn: true})
