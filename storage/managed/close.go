@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/meta"
 )
 
 // Terminate ends the managed ledger: no entry is appended any more, for ever. What is in flight completes first, what waits for a
@@ -25,7 +26,11 @@ func (l *Ledger) Terminate(ctx context.Context) (bk.Position, error) {
 	l.dead = ErrTerminated
 	l.mu.Unlock()
 	last, err := l.end(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, meta.ErrUnknown):
+		// The end may stand in the metadata: what would be appended behind it could not be read after the next load.
+		l.fence("whether it was terminated is not known")
+	case err != nil:
 		l.mu.Lock()
 		if l.dead == ErrTerminated {
 			l.dead = nil

@@ -1,6 +1,7 @@
 package managed
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/storage/bk"
+	"github.com/strobemq/strobe/storage/meta"
 )
 
 // spread publishes n entries over ledgers of four.
@@ -260,6 +262,37 @@ func TestRolloverByTime(t *testing.T) {
 			t.Error("an idle topic writes metadata")
 		}
 		p.publish("y")
+		_ = m.Close(t.Context())
+	})
+}
+
+// TestTerminateUnknown: when nobody can tell whether the end is written, nothing is acknowledged behind it, and the next load knows.
+func TestTerminateUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.manager(Options{})
+		l := w.open(m, Config{})
+		at := newProducer(t, l).publish(numbered(0, 3)...)
+		w.meta.faults(func(op, key string) error {
+			if op == "get" {
+				return meta.ErrUnknown
+			}
+			return nil
+		}, func(op, key string) error { return meta.ErrUnknown })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := l.Terminate(ctx); !errors.Is(err, meta.ErrUnknown) {
+			t.Errorf("terminated without an answer: %v", err)
+		}
+		w.meta.faults(nil, nil)
+		p := newProducer(t, l)
+		p.send("late")
+		if err := p.wait()[0].Err; !errors.Is(err, ErrFenced) {
+			t.Errorf("append: %v", err)
+		}
+		if last, ok := w.open(w.manager(Options{}), Config{}).Terminated(); !ok || last != at[2] {
+			t.Errorf("loaded again: terminated %v at %v, want %v", ok, last, at[2])
+		}
 		_ = m.Close(t.Context())
 	})
 }
