@@ -38,7 +38,10 @@ type Spec struct {
 	FQName
 	Kind       Kind  `json:"kind"`
 	Generation int64 `json:"generation"` // rises with every change a user makes
-	Stopped    bool  `json:"stopped,omitempty"`
+	// Life differs between deployments that had the same name one after the other. A source's producers are named by it: topics remember for days
+	// how far the producers of the one before had counted.
+	Life    string `json:"life,omitempty"`
+	Stopped bool   `json:"stopped,omitempty"`
 	// Deleting is set when a user deletes the deployment, and never taken back: from then on it only goes away. The record is the last that goes.
 	Deleting bool `json:"deleting,omitempty"`
 	// RestartNonce changes when a user asks for a restart.

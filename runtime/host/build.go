@@ -52,7 +52,7 @@ func (b *Builder) Build(ctx context.Context, in functions.Instance, env Environm
 	}
 	o.Sink = topicio.NewSink(topicio.SinkOptions{
 		Client:      client,
-		Producer:    string(in.Spec.Kind) + "/" + in.Spec.FQName.String(),
+		Producer:    producerName(in.Spec),
 		Deduplicate: func(ctx context.Context, topic string) error { return deduplicate(ctx, env.Settings.HTTP, topic) },
 		Initial: func(topic string) string {
 			if topic == in.Spec.DeadLetter {
@@ -73,6 +73,15 @@ func (b *Builder) Build(ctx context.Context, in functions.Instance, env Environm
 		file.Close()
 	}()
 	return l, nil
+}
+
+// producerName is by which topics know the outputs of a source, kind/tenant/namespace/name#life.
+func producerName(s functions.Spec) string {
+	name := string(s.Kind) + "/" + s.FQName.String()
+	if s.Life != "" {
+		name += "#" + s.Life
+	}
+	return name
 }
 
 func (b *Builder) engineOf(s Settings) *wasm.Engine {

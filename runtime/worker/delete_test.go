@@ -12,6 +12,7 @@ import (
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/runtime/functions"
+	"github.com/strobemq/strobe/storage/meta/memory"
 )
 
 var fName = functions.FQName{Tenant: "t", Namespace: "n", Name: "f"}
@@ -212,4 +213,34 @@ func TestASubscriptionThatAnotherFunctionUsesStays(t *testing.T) {
 			t.Errorf("left: %v %v", w.subscriptions, w.copies)
 		}
 	})
+}
+
+// TestLives: what gets a name anew is another life, what is changed is not.
+func TestLives(t *testing.T) {
+	m := memory.New()
+	defer m.Close()
+	s := store{m}
+	spec := functions.Spec{FQName: fName, Kind: functions.KindSource, Parallelism: 1}
+	made := func() stored {
+		t.Helper()
+		must(t, s.create(t.Context(), spec))
+		cur, err := s.get(t.Context(), functions.KindSource, fName)
+		must(t, err)
+		return cur
+	}
+	first := made()
+	changed, err := s.change(t.Context(), functions.KindSource, fName, func(s *functions.Spec) error {
+		s.Stopped = true
+		return nil
+	})
+	must(t, err)
+	if first.Life == "" || changed.Life != first.Life {
+		t.Errorf("life %q, after a change %q", first.Life, changed.Life)
+	}
+	cur, err := s.get(t.Context(), functions.KindSource, fName)
+	must(t, err)
+	must(t, s.remove(t.Context(), cur))
+	if second := made(); second.Life == first.Life {
+		t.Errorf("two lives are called %q", first.Life)
+	}
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"sort"
@@ -57,9 +58,9 @@ func (s store) live(ctx context.Context, kind functions.Kind, n functions.FQName
 	return cur, err
 }
 
-// create stores a new spec as generation 1. WorkerExists when there is one, WorkerDeleting while there still is one.
+// create stores a new spec as generation 1 of a new life. WorkerExists when there is one, WorkerDeleting while there still is one.
 func (s store) create(ctx context.Context, spec functions.Spec) error {
-	spec.Generation = 1
+	spec.Generation, spec.Life = 1, rand.Text()[:8]
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return err
