@@ -27,9 +27,13 @@ type tableDisk struct {
 	waiting int           // operations that wait for space
 	failed  error         // what the device refused; while opening: the last error
 	changed chan struct{} // closed and replaced at every change of the above
+	over    bool          // while opening: Pebble ended a goroutine
+	ended   chan struct{} // closed with over
 }
 
-func newTableDisk(fs vfs.FS) *tableDisk { return &tableDisk{FS: fs, changed: make(chan struct{})} }
+func newTableDisk(fs vfs.FS) *tableDisk {
+	return &tableDisk{FS: fs, changed: make(chan struct{}), ended: make(chan struct{})}
+}
 
 func (d *tableDisk) change(fn func()) {
 	d.mu.Lock()

@@ -34,7 +34,7 @@ func (t *table) open(id logID) error {
 			}
 		},
 	}
-	db, err := openPebble(t.dir, o)
+	db, err := openPebble(t.dir, o, disk.ended)
 	if err != nil {
 		disk.freeze()
 		if _, failed := disk.trouble(); err == errTableBroken && failed != nil {
@@ -59,9 +59,10 @@ func (t *table) open(id logID) error {
 }
 
 // openPebble opens a database on a goroutine of its own: Pebble may end it (see tableLogger), and panics when a directory cannot be
-// synced.
-func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
-	err = errTableBroken
+// synced. Of what else it starts, one that ended is waited for by Pebble for ever: then the opening is given up, with the goroutine.
+func openPebble(dir string, o *pebble.Options, ended <-chan struct{}) (*pebble.DB, error) {
+	var db *pebble.DB
+	err := errTableBroken
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -76,8 +77,12 @@ func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 		}()
 		db, err = pebble.Open(dir, o)
 	}()
-	<-done
-	return db, err
+	select {
+	case <-done:
+		return db, err
+	case <-ended:
+		return nil, errTableBroken
+	}
 }
 
 func checkVersion(db *pebble.DB, id logID) ([]byte, error) {
@@ -171,6 +176,10 @@ func (l tableLogger) Errorf(format string, args ...any) {
 func (l tableLogger) Fatalf(format string, args ...any) {
 	l.disk.mu.Lock()
 	opening := l.disk.opening
+	if opening && !l.disk.over {
+		l.disk.over = true
+		close(l.disk.ended)
+	}
 	l.disk.mu.Unlock()
 	if !opening && !l.t.broken.Swap(true) {
 		close(l.t.dead)

@@ -163,3 +163,21 @@ func TestOpenDoesNotWait(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenOnAFullDisk starts a log with ever more bytes left: it opens or says why not, and never waits; with space it opens.
+func TestOpenOnAFullDisk(t *testing.T) {
+	for left := int64(0); left < 24<<10; left += 500 {
+		fs := sealedLog(t).CrashClone(vfs.Crash{})
+		fs.SetCapacity(fs.Used() + left)
+		if l, err := Open("log", Options{FS: fs, SegmentBytes: 64 << 10, ReserveBytes: -1}); err == nil {
+			l.Close()
+		}
+		fs.SetCapacity(0)
+		l := open(t, fs.CrashClone(vfs.Crash{}), small())
+		checkEntries(t, l, 1, 0, 199, 1000)
+		if st, err := l.Ledger(2); err != nil || !st.Fenced {
+			t.Errorf("%d bytes left: %+v, %v", left, st, err)
+		}
+		closeLog(t, l)
+	}
+}

@@ -55,7 +55,7 @@ func (n *bookieNode) boot() {
 		return
 	}
 	n.c.net.powerOn(n.name)
-	n.fs.SetCapacity(0) // a start on a full disk is not played: Pebble may wait there for ever
+	n.fs.SetCapacity(0) // a start on a full disk is not played: it may be refused
 	p, life := newProcess(n.name), &sync.WaitGroup{}
 	n.p, n.life = p, life
 	fs := &disk{Mem: n.fs, dice: n.dice, sync: &n.sync}

@@ -12,7 +12,7 @@
 //   - only what every cursor consumed was trimmed;
 //   - after the last fault is over everything ends in bounded time, takes entries again, and leaves neither memory nor goroutines.
 //
-// A bookie is not started on a full disk, because it is known that Pebble may wait there for ever. Brokers' clocks are all the same;
+// A bookie is not started on a full disk, where it may be refused (storage/segment tests that). Brokers' clocks are all the same;
 // processes that are paused go on inside but are cut off.
 //
 // The same seed gives the same plan of faults, at the same moments, and the same dice to every actor. What is not determined is which
