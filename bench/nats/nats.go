@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strobemq/strobe/bench/load"
+	"github.com/strobemq/strobe/bench/machine"
 )
 
 // Servers is how many there are, and how many have each message.
@@ -42,7 +42,7 @@ func Start(ctx context.Context, dir string, progress io.Writer) (c *Cluster, err
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2 * Servers)
+	ports, err := machine.FreePorts(2 * Servers)
 	if err != nil {
 		return nil, err
 	}
@@ -101,19 +101,6 @@ func stream(ctx context.Context, addr string) (leader string, err error) {
 			return "", errors.Join(ctx.Err(), err)
 		}
 	}
-}
-
-// freePorts finds ports that nobody has. All are held until the last is found, so that none comes twice.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // PIDs are the servers' process ids.

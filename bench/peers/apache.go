@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+
+	"github.com/strobemq/strobe/bench/machine"
 )
 
 // Apache is a running Apache Pulsar.
@@ -36,7 +38,7 @@ func StartApache(ctx context.Context, s Scripts, dir string, cluster bool, set .
 }
 
 func (a *Apache) standalone(ctx context.Context, s Scripts, dir string) error {
-	ports, err := freePorts(3)
+	ports, err := machine.FreePorts(3)
 	if err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func (a *Apache) standalone(ctx context.Context, s Scripts, dir string) error {
 }
 
 func (a *Apache) cluster(ctx context.Context, s Scripts, dir string) error {
-	ports, err := freePorts(3 + bookies)
+	ports, err := machine.FreePorts(3 + bookies)
 	if err != nil {
 		return err
 	}

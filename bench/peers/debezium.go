@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/strobemq/strobe/bench/machine"
 )
 
 // Debezium is a running Debezium Server that reads an outbox table of Postgres and writes to a Pulsar.
@@ -69,7 +71,7 @@ func StartDebezium(ctx context.Context, s Scripts, dir string, o DebeziumOptions
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(1)
+	ports, err := machine.FreePorts(1)
 	if err != nil {
 		return nil, err
 	}

@@ -139,19 +139,6 @@ func (p *process) file(name string) Setting {
 	return Setting{filepath.Base(p.dir) + ", " + p.flags() + ": " + name, strings.TrimSpace(text)}
 }
 
-// freePorts finds ports that nobody has. All are held until the last is found, so that none comes twice.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
-
 // tail is the last lines of an output.
 func tail(b []byte) []byte {
 	const most = 2000
