@@ -64,7 +64,7 @@ const (
 
 // small makes what takes long in production happen every second or so.
 var small = []string{
-	"log.level=debug", "bookie.segmentSizeMB=1", "bookie.diskReserveMB=16", "bookie.gcWaitTime=1000",
+	"log.level=debug", "bookie.segmentSizeMB=1", "broker.maxMessageSize=524288", "bookie.diskReserveMB=16", "bookie.gcWaitTime=1000",
 	"broker.managedLedgerMaxEntriesPerLedger=300", "broker.managedLedgerCacheSizeMB=1", "broker.brokerDeduplicationEnabled=true",
 	"broker.brokerDeduplicationEntriesInterval=200", "worker.secretEnvironment=SHOP_PASSWORD", "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1",
 }

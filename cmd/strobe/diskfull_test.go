@@ -27,7 +27,7 @@ func TestStockClientFullDiskIsRefusedAndRecoveredFrom(t *testing.T) {
 			t.Errorf("%v %s", err, out)
 		}
 	}()
-	p := start(t, dir, "127.0.0.1:0", "127.0.0.1:0", "--set", "bookie.segmentSizeMB=4", "--set", "bookie.diskReserveMB=24",
+	p := start(t, dir, "127.0.0.1:0", "127.0.0.1:0", "--set", "bookie.segmentSizeMB=4", "--set", "broker.maxMessageSize=1048576", "--set", "bookie.diskReserveMB=24",
 		"--set", "broker.defaultRetentionTimeInMinutes=-1", "--set", "broker.defaultRetentionSizeInMB=-1")
 	defer p.stop(t)
 	producer, err := stockClient(t, p.Pulsar).CreateProducer(pulsar.ProducerOptions{Topic: "t", DisableBatching: true, SendTimeout: 2 * time.Second})

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/strobemq/strobe/internal/config"
 	"github.com/strobemq/strobe/internal/fault"
@@ -17,6 +18,9 @@ import (
 	"github.com/strobemq/strobe/storage/meta/etcd"
 	"github.com/strobemq/strobe/storage/vfs"
 )
+
+// slowMetadata is after how long a start that waits for the metadata says so.
+const slowMetadata = 2 * time.Second
 
 // openCluster opens the metadata that the processes of a cluster share.
 func openCluster(ctx context.Context, c *config.Config, log *slog.Logger) (meta.Store, error) {
@@ -32,6 +36,8 @@ func openCluster(ctx context.Context, c *config.Config, log *slog.Logger) (meta.
 	o.User, o.Password, o.Secret = m.User, m.Password, secrets.Resolve
 	o.TLS = etcd.TLS{CA: m.CA, Certificate: m.Certificate, Key: m.Key, ServerName: m.TLSServerName}
 	o.SessionTimeout, o.Log = m.SessionTimeout, log
+	slow := time.AfterFunc(slowMetadata, func() { log.Warn("etcd has not answered yet, waiting on", "metadata", m.URL) })
+	defer slow.Stop()
 	return etcd.Open(ctx, o)
 }
 

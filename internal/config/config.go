@@ -188,5 +188,11 @@ func Load(path string, pairs []string) (*Config, []error) {
 			errs = append(errs, err)
 		}
 	}
+	if most := c.Broker.MaxMessageSize + entryPadding; len(errs) == 0 && most > c.Bookie.SegmentSize {
+		errs = append(errs, fault.ConfigSegment.New("broker.maxMessageSize is %d, a file of the log takes %d bytes", c.Broker.MaxMessageSize, c.Bookie.SegmentSize))
+	}
 	return c, errs
 }
+
+// entryPadding is more than what an entry of the log has beyond its message, with what the file itself needs.
+const entryPadding = 64 << 10

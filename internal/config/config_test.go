@@ -77,3 +77,14 @@ func TestDuplicateAndForeignVariables(t *testing.T) {
 		t.Errorf("errors: %v", errs)
 	}
 }
+
+// TestMessageFitsSegment: a message that could never be stored is not allowed.
+func TestMessageFitsSegment(t *testing.T) {
+	_, errs := Load("", []string{"bookie.segmentSizeMB=5"}) // the default of broker.maxMessageSize
+	if len(errs) != 1 || !fault.Has(errs[0], fault.ConfigSegment) {
+		t.Errorf("messages as large as a file of the log: %v", errs)
+	}
+	if _, errs := Load("", []string{"bookie.segmentSizeMB=1", "broker.maxMessageSize=524288"}); errs != nil {
+		t.Error(errs)
+	}
+}

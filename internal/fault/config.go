@@ -26,7 +26,12 @@ var (
 		Cause: "The argument of --set has no equals sign or no key before it.",
 		Fix:   "Write for example --set broker.maxMessageSize=1048576.",
 	}
+	ConfigSegment = &Fault{
+		Code: "STB-CONFIG-0006", Title: "a message would not fit a file of the log",
+		Cause: "An entry lies in one file of a bookie's log. A message that is allowed and larger than that could never be stored, and its topic would stand still.",
+		Fix:   "Make bookie.segmentSizeMB larger than broker.maxMessageSize, or that smaller.",
+	}
 )
 
 // configFaults is the config room's part of the table.
-var configFaults = []*Fault{ConfigUnknownKey, ConfigBadValue, ConfigSyntax, ConfigDuplicate, ConfigSetForm}
+var configFaults = []*Fault{ConfigUnknownKey, ConfigBadValue, ConfigSyntax, ConfigDuplicate, ConfigSetForm, ConfigSegment}
