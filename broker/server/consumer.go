@@ -60,7 +60,7 @@ func (u *consumer) Deliver(_ *subscription.Consumer, ds []subscription.Delivery)
 		o.Payload(payload)
 		payload.Release()
 	}
-	u.c.written()
+	o.UnlockPaced()
 }
 
 // Congested reports whether so much output waits that dispatch must pause.

@@ -11,17 +11,27 @@ import (
 
 // dispatchLocked gives out what can be given and has read from disk what is missing for more.
 func (s *Subscription) dispatchLocked(news bool) {
-	if s.state != open || len(s.consumers) == 0 || s.o.Ledger == nil {
+	if !s.giveLocked(news) {
 		return
 	}
-	s.d.dispatch(news)
-	s.flushLocked()
-	if (s.lackForward || len(s.lackReplay) > 0) && !s.reading {
+	if s.lacksLocked() && !s.reading {
 		s.reading = true
 		s.reads.Add(1)
 		go s.fetch()
 	}
 }
+
+// giveLocked gives out what can be given, and notes what is missing for more; false: there is nobody to give to.
+func (s *Subscription) giveLocked(news bool) bool {
+	if s.state != open || len(s.consumers) == 0 || s.o.Ledger == nil {
+		return false
+	}
+	s.d.dispatch(news)
+	s.flushLocked()
+	return true
+}
+
+func (s *Subscription) lacksLocked() bool { return s.lackForward || len(s.lackReplay) > 0 }
 
 // job is one read from disk.
 type job struct {
@@ -32,70 +42,88 @@ type job struct {
 	replay  []bk.Position // instead: these
 }
 
-// fetch reads from disk and dispatches, until nothing is missing that somebody would take.
+// fetch reads from disk and dispatches, until nothing is missing that somebody would take. It gives its slot back behind the dispatch, and
+// asks once more before it reads whether somebody would take it: of thousands of subscriptions of one connection all would find
+// room in its output, and then have read more than there is.
 func (s *Subscription) fetch() {
 	defer s.reads.Done()
 	var pause time.Duration
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.state == open && (s.lackForward || len(s.lackReplay) > 0) {
-		j := job{
-			life: s.life, from: s.feed.next, entries: s.feed.want, bytes: s.o.Limits.ReadBytes,
-			replay: append([]bk.Position(nil), s.lackReplay...),
-		}
+	for s.state == open && s.lacksLocked() {
 		s.mu.Unlock()
-		at, es, err := s.read(j, &pause)
+		slot := s.slot(pause)
 		s.mu.Lock()
-		switch {
-		case j.life != s.life:
-			releaseAll(es) // a seek, or nobody is there any more: dispatch has said anew what it lacks
-			continue
-		case err != nil:
-			if s.state == open {
-				s.log.Warn("cannot read", "position", j.from, "err", err)
-			}
-			continue
-		case len(j.replay) > 0:
-			s.lackReplay = s.lackReplay[:0]
-			s.d.replayed(j.replay, es)
-		case s.feed.head == len(s.feed.ahead) && s.feed.next == j.from:
-			s.feed.put(at, es)
-		default:
-			releaseAll(es) // it came from the cache meanwhile
+		if !slot {
+			break
 		}
-		s.dispatchLocked(false)
+		given := s.giveLocked(false)
+		if given && s.lacksLocked() {
+			s.fetchOneLocked(&pause)
+		}
+		s.o.Readers.release()
+		if !given {
+			break
+		}
 	}
 	s.reading = false
 }
 
-// read reads once, in one of the process's slots. After an error it first waits, longer each time. Reading on, it skips what is
-// acknowledged already and returns where it then began.
-func (s *Subscription) read(j job, pause *time.Duration) (at bk.Position, es []managed.Entry, err error) {
-	if *pause > 0 {
-		t := time.NewTimer(*pause)
+// fetchOneLocked reads once and dispatches. After an error the next read waits, longer each time.
+func (s *Subscription) fetchOneLocked(pause *time.Duration) {
+	j := job{
+		life: s.life, from: s.feed.next, entries: s.feed.want, bytes: s.o.Limits.ReadBytes,
+		replay: append([]bk.Position(nil), s.lackReplay...),
+	}
+	s.mu.Unlock()
+	at, es, err := s.read(j)
+	s.mu.Lock()
+	if err != nil {
+		*pause = min(max(2**pause, 50*time.Millisecond), 5*time.Second)
+		if j.life == s.life && s.state == open {
+			s.log.Warn("cannot read", "position", j.from, "err", err)
+		}
+		return
+	}
+	*pause = 0
+	switch {
+	case j.life != s.life:
+		releaseAll(es) // a seek, or nobody is there any more: dispatch has said anew what it lacks
+		return
+	case len(j.replay) > 0:
+		s.lackReplay = s.lackReplay[:0]
+		s.d.replayed(j.replay, es)
+	case s.feed.head == len(s.feed.ahead) && s.feed.next == j.from:
+		s.feed.put(at, es)
+	default:
+		releaseAll(es) // it came from the cache meanwhile
+	}
+	s.giveLocked(false)
+}
+
+// slot waits for one of the process's slots after a pause; false: the subscription ends.
+func (s *Subscription) slot(pause time.Duration) bool {
+	if pause > 0 {
+		t := time.NewTimer(pause)
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-s.ctx.Done():
-			return at, nil, s.ctx.Err()
+			return false
 		}
 	}
-	if !s.o.Readers.acquire(s.ctx) {
-		return at, nil, s.ctx.Err()
-	}
-	defer s.o.Readers.release()
+	return s.o.Readers.acquire(s.ctx)
+}
+
+// read reads once. Reading on, it skips what is acknowledged already and returns where it then began.
+func (s *Subscription) read(j job) (at bk.Position, es []managed.Entry, err error) {
 	if len(j.replay) > 0 {
 		es, err = s.readEach(j)
-	} else {
-		at = s.o.Cursor.NextUnacked(j.from)
-		es, err = s.o.Ledger.Read(s.ctx, at, j.entries, j.bytes)
+		return at, es, err
 	}
-	if err != nil {
-		*pause = min(max(2**pause, 50*time.Millisecond), 5*time.Second)
-		return at, nil, err
-	}
-	*pause = 0
-	return at, es, nil
+	at = s.o.Cursor.NextUnacked(j.from)
+	es, err = s.o.Ledger.Read(s.ctx, at, j.entries, j.bytes)
+	return at, es, err
 }
 
 // readEach reads the entries that a job names, consecutive ones together, as far as its bytes go. Those that exist no longer are left

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -146,5 +147,61 @@ func TestPermitsDuringAReadCount(t *testing.T) {
 	settle(s)
 	if got := b.got(oc, c); len(got) != 1 || got[0] != 2 {
 		t.Errorf("%v", got)
+	}
+}
+
+// A thousand subscriptions of one connection waited to read. Each had found room in its output and read, and together they held a thousand times what
+// the output takes; what they delivered in the same moment ended the connection.
+func TestRoomIsAskedForBehindTheWaitForASlot(t *testing.T) {
+	b, g := newGatedBench(t)
+	const subscriptions = 20
+	b.publish(many(3)...)
+	o, readers := newOutlet(), NewReaders(1)
+	o.onDeliver = func(*Consumer, []Delivery) {
+		if readers.Busy() != 1 {
+			t.Error("the slot was given back before the dispatch")
+		}
+		o.congested = true
+	}
+	g.shut.Store(true)
+	var consumers []*Consumer
+	for i := range subscriptions {
+		s := b.subscribe(strconv.Itoa(i), -1, Limits{ReadEntries: 1, ReadBytes: 1})
+		s.o.Readers = readers
+		c, err := s.AddConsumer(context.Background(), Exclusive, ConsumerOptions{Name: "c", Outlet: o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Flow(10)
+		consumers = append(consumers, c)
+	}
+	<-g.waiting
+	g.shut.Store(false)
+	close(g.pass)
+	delivered := func() (entries int) {
+		for _, c := range consumers {
+			settle(c.Subscription())
+			entries += len(o.take(c))
+		}
+		return entries
+	}
+	if n := delivered(); n != 1 {
+		t.Errorf("%d entries were delivered, there was room for one", n)
+	}
+	for _, s := range b.subs {
+		if s.feed.head < len(s.feed.ahead) {
+			t.Error("a subscription has read ahead and had nobody to give it to")
+		}
+	}
+	for n := 1; n < 3*subscriptions; n++ {
+		o.mu.Lock()
+		o.congested = false
+		o.mu.Unlock()
+		for _, c := range consumers {
+			c.Drained()
+		}
+		if got := delivered(); got != 1 {
+			t.Fatalf("%d entries behind the first %d, want 1", got, n)
+		}
 	}
 }

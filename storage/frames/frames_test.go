@@ -245,6 +245,44 @@ func TestOutStuck(t *testing.T) {
 	})
 }
 
+// TestPacedOutput: what comes from those who asked Full first makes the Out full and never overflow; an answer behind it neither.
+func TestPacedOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer there.Close()
+		o := NewOut(1000, 3000)
+		ended := make(chan error, 1)
+		go func() { ended <- o.Write(here, time.Minute, nil) }()
+		const paced = 20
+		for range paced {
+			o.Lock()
+			o.Commit(append(o.Room(1000), make([]byte, 1000)...))
+			o.UnlockPaced()
+		}
+		answer := func(n int) bool {
+			o.Lock()
+			o.Commit(append(o.Room(n), make([]byte, n)...))
+			return o.Unlock()
+		}
+		if answer(3000) || !o.Full() || o.Unwritten() != paced*1000+3000 {
+			t.Errorf("overflow with %d bytes unwritten, of which 3000 count", o.Unwritten())
+		}
+		if _, err := io.ReadFull(there, make([]byte, paced*1000+3000)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if answer(2000) || !answer(2000) {
+			t.Error("what was written still counts, or what was not does not")
+		}
+		if err := <-ended; err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+		if o.Unwritten() != 0 {
+			t.Errorf("%d bytes unwritten in the end", o.Unwritten())
+		}
+	})
+}
+
 func FuzzIn(f *testing.F) {
 	f.Add(stream(4, 100, 5000), 7)
 	f.Add(stream(4, 4, 4, 4), 1)

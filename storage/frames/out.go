@@ -15,7 +15,7 @@ const copyBelow = 8 << 10
 //
 //	segments: [arena part][payload][arena part][payload] ... + the open part of the arena
 //
-// Append between Lock and Unlock: for each frame Commit(append(Room(n), …)), and Payload for what need not be copied.
+// Append between Lock and Unlock or UnlockPaced: for each frame Commit(append(Room(n), …)), and Payload for what need not be copied.
 type Out struct {
 	limit, most int
 
@@ -25,14 +25,18 @@ type Out struct {
 	from, to  int      // the open part of the arena
 	next      int      // size of the next arena
 	segments  []bk.Buf // each with a reference of its own
-	waiting   int      // bytes in segments and the open part
-	unwritten int      // waiting and what is being written
+	waiting   count    // bytes in segments and the open part
+	unwritten count    // waiting and what is being written
+	begun     int      // all that waited at Lock
 	congested bool     // somebody was told so and waits for drained
 	finishing bool     // write what there is, then end
 	closed    bool     // throw everything away
 }
 
-// NewOut returns an Out that is full from limit bytes on, and overflows above most (0: never).
+// count is bytes: all of them, and those that count towards an overflow.
+type count struct{ all, pressing int }
+
+// NewOut returns an Out that is full from limit bytes on, and overflows above most (0: never) that were not appended with UnlockPaced.
 func NewOut(limit, most int) *Out {
 	o := &Out{limit: limit, most: most, next: minSlab}
 	o.ready.L = &o.mu
@@ -40,7 +44,10 @@ func NewOut(limit, most int) *Out {
 }
 
 // Lock begins an append.
-func (o *Out) Lock() { o.mu.Lock() }
+func (o *Out) Lock() {
+	o.mu.Lock()
+	o.begun = o.waiting.all
+}
 
 // Room is the end of the open part, with room for n bytes: append at most so many and give it to Commit.
 func (o *Out) Room(n int) []byte {
@@ -63,8 +70,7 @@ func (o *Out) Commit(b []byte) {
 		panic("frames: a frame is longer than it said")
 	}
 	o.to += len(b)
-	o.waiting += len(b)
-	o.unwritten += len(b)
+	o.waiting.all += len(b)
 }
 
 // Payload appends bytes: a copy when they are few, else a reference, which it retains.
@@ -75,8 +81,7 @@ func (o *Out) Payload(b bk.Buf) {
 	}
 	o.seal()
 	o.segments = append(o.segments, b.Retain())
-	o.waiting += len(b.B)
-	o.unwritten += len(b.B)
+	o.waiting.all += len(b.B)
 }
 
 // seal makes a segment of the open part.
@@ -90,24 +95,34 @@ func (o *Out) seal() {
 // Unlock ends an append and tells the writer. It reports whether the Out overflows, once: then it takes nothing more and the
 // connection must end.
 func (o *Out) Unlock() (overflow bool) {
-	switch {
-	case o.closed:
-		o.drop()
-	case o.most > 0 && o.unwritten > o.most:
+	n := o.waiting.all - o.begun
+	o.waiting.pressing += n
+	o.unwritten.pressing += n
+	if !o.closed && o.most > 0 && o.unwritten.pressing > o.most {
 		o.closed, overflow = true, true
-		o.ready.Signal()
-	case o.waiting > 0:
+	}
+	o.UnlockPaced()
+	return overflow
+}
+
+// UnlockPaced ends an append of somebody who asked Full before: many may have been told that there is room at the same time, so that
+// what they bring is no sign of a client that does not read. It tells the writer.
+func (o *Out) UnlockPaced() {
+	o.unwritten.all += o.waiting.all - o.begun
+	if o.closed {
+		o.drop()
+	}
+	if o.closed || o.waiting.all > 0 {
 		o.ready.Signal()
 	}
 	o.mu.Unlock()
-	return overflow
 }
 
 // Full reports whether limit bytes are not written, and remembers that somebody waits for less: Write then calls drained.
 func (o *Out) Full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || o.unwritten < o.limit {
+	if o.closed || o.unwritten.all < o.limit {
 		return false
 	}
 	o.congested = true
@@ -118,7 +133,7 @@ func (o *Out) Full() bool {
 func (o *Out) Unwritten() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.unwritten
+	return o.unwritten.all
 }
 
 // Congested reports whether somebody was told that it is full and waits for drained.
@@ -136,8 +151,8 @@ func (o *Out) Write(nc net.Conn, timeout time.Duration, drained func()) error {
 	writing := &batch
 	room := make([][]byte, 0, 16)
 	for {
-		var n int
-		if taken, n = o.take(taken[:0]); n == 0 {
+		var n count
+		if taken, n = o.take(taken[:0]); n.all == 0 {
 			return nil
 		}
 		err := nc.SetWriteDeadline(time.Now().Add(timeout))
@@ -167,34 +182,34 @@ func (o *Out) Write(nc net.Conn, timeout time.Duration, drained func()) error {
 }
 
 // take waits for something to write and swaps it for the empty list; nothing when the writer is to end.
-func (o *Out) take(empty []bk.Buf) (taken []bk.Buf, n int) {
+func (o *Out) take(empty []bk.Buf) (taken []bk.Buf, n count) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.waiting == 0 && !o.closed && !o.finishing {
+	for o.waiting.all == 0 && !o.closed && !o.finishing {
 		o.rest()
 		o.ready.Wait()
 	}
-	if o.closed || o.waiting == 0 {
+	if o.closed || o.waiting.all == 0 {
 		o.closed = true
 		o.drop()
-		return empty, 0
+		return empty, count{}
 	}
 	o.seal()
 	taken, o.segments = o.segments, empty
-	n, o.waiting = o.waiting, 0
+	n, o.waiting = o.waiting, count{}
 	return taken, n
 }
 
 // wrote counts a batch out and reports whether somebody waits for that.
-func (o *Out) wrote(n int, err error) (drained bool) {
+func (o *Out) wrote(n count, err error) (drained bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.unwritten -= n
+	o.unwritten.less(n)
 	if err != nil {
 		o.closed = true
 		o.drop()
 	}
-	if drained = o.congested && o.unwritten < o.limit/2; drained {
+	if drained = o.congested && o.unwritten.all < o.limit/2; drained {
 		o.congested = false
 	}
 	return drained
@@ -216,9 +231,14 @@ func (o *Out) drop() {
 		o.segments[i] = bk.Buf{}
 	}
 	o.segments = o.segments[:0]
-	o.unwritten -= o.waiting
-	o.waiting = 0
+	o.unwritten.less(o.waiting)
+	o.waiting = count{}
 	o.rest()
+}
+
+func (c *count) less(n count) {
+	c.all -= n.all
+	c.pressing -= n.pressing
 }
 
 // Finish makes Write end after what is queued now.
