@@ -18,7 +18,7 @@ type fault struct {
 	name    string
 	bookies int
 	brokers int           // 0: one
-	small   bool          // bookie 0 has a small file system of its own
+	small   bool          // each bookie has a small file system of its own
 	stock   bool          // the publisher is the stock client, which finds another broker
 	strike  faultStep     // what goes wrong
 	lasts   time.Duration // how long until mend; 0: faultLasts
@@ -29,7 +29,7 @@ type faultStep func(ctx context.Context, c *product.Cluster) error
 
 const (
 	// calm is how long publishing goes on before the fault; the first half warms up.
-	calm = 10 * time.Second
+	calm = 20 * time.Second
 	// faultLasts is how long a fault lasts unless it says otherwise, and aftermath how long publishing goes on behind it.
 	faultLasts = 10 * time.Second
 	aftermath  = 10 * time.Second

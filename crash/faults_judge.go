@@ -31,35 +31,50 @@ func windows(answers []load.Answer) []window {
 // settled is how long p99 must stay low to count as being back; shorter calms do not end a stretch in which it is high.
 const settled = time.Second
 
-// judge finds the figures in the answers.
-func (s *seen) judge(answers []load.Answer) {
-	list := windows(answers)
-	var calmly []time.Duration
+// stretch is the longest time in which p99 was above a limit, and whether it still was at the end.
+func stretch(list []window, limit time.Duration) (longest time.Duration, stays bool) {
+	var from, until time.Duration // of the last one
+	high := false
 	for _, w := range list {
-		if w.at >= calm/2 && w.at+load.Window <= calm {
-			calmly = append(calmly, w.p99)
-		}
-	}
-	if len(calmly) == 0 {
-		return
-	}
-	slices.Sort(calmly)
-	s.before = calmly[len(calmly)/2]
-	var from, until time.Duration // of the stretch in which p99 was high last
-	for _, w := range list {
-		if w.at+load.Window <= calm {
+		if w.p99 <= limit {
 			continue
 		}
-		s.stall = max(s.stall, w.max)
-		if w.p99 <= 2*s.before {
-			continue
-		}
-		if from == 0 || w.at-until >= settled {
+		if !high || w.at-until >= settled {
 			from = w.at
 		}
-		until = w.at + load.Window
-		s.high = max(s.high, until-from)
+		high, until = true, w.at+load.Window
+		longest = max(longest, until-from)
 	}
-	last := list[len(list)-1]
-	s.stays = from > 0 && last.at+load.Window-until < settled
+	return longest, high && list[len(list)-1].at+load.Window-until < settled
+}
+
+// usual is the median p99 of windows.
+func usual(list []window) time.Duration {
+	var p99s []time.Duration
+	for _, w := range list {
+		p99s = append(p99s, w.p99)
+	}
+	slices.Sort(p99s)
+	return p99s[len(p99s)/2]
+}
+
+// judge finds the figures in the answers.
+func (s *seen) judge(answers []load.Answer) {
+	var calmly, behind []window
+	for _, w := range windows(answers) {
+		switch {
+		case w.at+load.Window > calm:
+			behind = append(behind, w)
+			s.stall = max(s.stall, w.max)
+		case w.at >= calm/2:
+			calmly = append(calmly, w)
+		}
+	}
+	if len(calmly) == 0 || len(behind) == 0 {
+		return
+	}
+	s.before = usual(calmly)
+	s.anyway, _ = stretch(calmly, 2*s.before)
+	s.high, s.stays = stretch(behind, 2*s.before)
+	s.after = usual(behind[len(behind)-min(len(behind), int(2*settled/load.Window)):])
 }

@@ -22,6 +22,9 @@ func TestJudge(t *testing.T) {
 	}
 	var s seen
 	s.judge(answers(calm + 5*time.Second))
+	if s.anyway != 0 || s.after != time.Millisecond {
+		t.Errorf("high before the fault for %v, p99 in the end %v", s.anyway, s.after)
+	}
 	if s.before != time.Millisecond || s.stall != blocked || s.high != blocked || s.stays {
 		t.Errorf("p99 before %v, stall %v, high for %v, at the end: %v", s.before, s.stall, s.high, s.stays)
 	}

@@ -29,6 +29,8 @@ type seen struct {
 	stall        time.Duration // the slowest publish behind the fault
 	high         time.Duration // the longest stretch in which p99 was above twice before
 	stays        bool          // it was so in the end
+	anyway       time.Duration // the longest such stretch before the fault
+	after        time.Duration // p99 of 250 ms, the median of the last two seconds
 	read         int           // messages read back
 	err          error
 }
@@ -42,7 +44,7 @@ func faultTable(ctx context.Context, o options, away time.Duration, only string)
 	ok = true
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d messages of %v a second, published at their times whatever the answers do; 3/3/2, all processes on one machine, etcd with three members.\n\n", faultRate, faultShape)
-	fmt.Fprintf(&b, "| what happens | bookies | published | failed | lost | p99 before | longest stall | p99 above twice that for |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| what happens | bookies | published | failed | lost | p99 before | p99 in the end | longest stall | p99 above twice that of before for | and before the fault |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for i, f := range faults(away) {
 		if !slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(f.name, part) }) {
 			continue
@@ -74,13 +76,14 @@ func faultTable(ctx context.Context, o options, away time.Duration, only string)
 
 func (s seen) row() string {
 	if s.err != nil && s.sent == 0 {
-		return fmt.Sprintf("| %s | %d | left out: %v | | | | | |", s.name, s.bookies, s.err)
+		return fmt.Sprintf("| %s | %d | left out: %v | | | | | | | |", s.name, s.bookies, s.err)
 	}
 	high := fmt.Sprintf("%.2f s", s.high.Seconds())
 	if s.stays {
 		high = "to the end"
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %.1f ms | %.0f ms | %s |", s.name, s.bookies, s.sent, s.failed, max(0, s.sent-s.failed-s.read), millis(s.before), millis(s.stall), high)
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %.1f ms | %.1f ms | %.0f ms | %s | %.2f s |", s.name, s.bookies, s.sent, s.failed, max(0, s.sent-s.failed-s.read),
+		millis(s.before), millis(s.after), millis(s.stall), high, s.anyway.Seconds())
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -92,15 +95,22 @@ func (f fault) run(ctx context.Context, o options, dir string) seen {
 		f.lasts = faultLasts
 	}
 	var failed error
-	release := func() {}
+	var disks []func()
 	c, err := product.StartCluster(ctx, product.ClusterOptions{Binary: o.strobe, Dir: dir, Etcds: 3, Bookies: f.bookies, Brokers: max(1, f.brokers), Progress: os.Stderr,
 		Set: []string{"log.level=debug", "bookie.diskReserveMB=64", "broker.defaultRetentionTimeInMinutes=-1", "broker.defaultRetentionSizeInMB=-1", "broker.brokerDeduplicationEnabled=true"},
 		Each: func(name string, p *product.Options) {
-			if name == "bookie-0" && f.small {
-				release, failed = smallDisk(p)
+			if strings.HasPrefix(name, "bookie-") && f.small && failed == nil {
+				var release func()
+				if release, failed = smallDisk(p); failed == nil {
+					disks = append(disks, release)
+				}
 			}
 		}})
-	defer func() { release() }()
+	defer func() {
+		for _, release := range disks {
+			release()
+		}
+	}()
 	defer c.Kill()
 	if s.err = errors.Join(failed, err); s.err != nil {
 		return s
