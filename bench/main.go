@@ -137,11 +137,17 @@ func (b *bench) flags(f *flag.FlagSet) {
 }
 
 // report does measurements and prints text, into the file out too unless that is empty.
-func (b *bench) report(ctx context.Context, chosen []measurement, out string, text func(took time.Duration) string) error {
+func (b *bench) report(ctx context.Context, chosen []measurement, out string, text func(took time.Duration) string) (err error) {
 	if err := b.open(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "data and logs are in", b.dir)
+			return
+		}
+		os.RemoveAll(b.dir)
+	}()
 	began := time.Now()
 	for _, m := range chosen {
 		at := time.Now()
