@@ -11,7 +11,9 @@ import (
 
 const (
 	minSlab = 4 << 10
-	maxSlab = 256 << 10 // beyond it a slab is only as large as the frame that it must hold
+	maxSlab = 256 << 10 // beyond it a slab is only as large as the frames that came
+	// maxFrameSlab is the size up to which a slab is made as large as the frames that came.
+	maxFrameSlab = 1 << 20
 	// fewReads is after how many reads that leave most of a slab empty the next one is smaller.
 	fewReads = 16
 )
@@ -62,6 +64,9 @@ func (in *In) Next() ([]byte, error) {
 	n, err := bkwire.FrameLen(data, in.limit)
 	if err != nil || n < 0 || len(data) < prefix+n {
 		return nil, err
+	}
+	for in.size < prefix+n && in.size < maxFrameSlab {
+		in.size, in.few = 2*in.size, 0 // the next one may be as large, and then need not be moved
 	}
 	in.frame = in.start + prefix
 	in.start += prefix + n
