@@ -29,6 +29,7 @@ func measureCatchUp(f form) func(context.Context, *bench) error {
 const (
 	catchUpTopic = "persistent://public/default/catchup"
 	onlyWriting  = "no drain"
+	besideF3     = "F8 beside F3 that is written to"
 )
 
 func (b *bench) catchUp(ctx context.Context, f form) error {
@@ -64,24 +65,37 @@ func (b *bench) catchUp(ctx context.Context, f form) error {
 		read["p99"] = written.P99.Seconds()
 		return read, nil
 	}
+	floorWriter, closeFloor, err := b.floorWriter(ctx, f)
+	defer closeFloor()
+	if err != nil {
+		return err
+	}
+	f8 := func(ctx context.Context) (sample, error) {
+		var took time.Duration
+		var sum load.Delivered
+		for range laps {
+			got, begun, err := pages.Drain(ctx, shape, entries/laps)
+			if err != nil {
+				return nil, err
+			}
+			took += got.Last.Sub(begun)
+			sum.Bytes += got.Bytes
+		}
+		return rateOf(sum, took), nil
+	}
 	r, err := b.alternate(ctx,
 		contender{strobe, ours},
 		contender{onlyWriting, func(ctx context.Context) (sample, error) {
 			l, err := whileWriting(ctx, writer, func() error { return rest(ctx, b.shorter(sliceTime)) })
 			return sample{"p99": l.P99.Seconds()}, err
 		}},
-		contender{"F8", func(ctx context.Context) (sample, error) {
-			var took time.Duration
-			var sum load.Delivered
-			for range laps {
-				got, begun, err := pages.Drain(ctx, shape, entries/laps)
-				if err != nil {
-					return nil, err
-				}
-				took += got.Last.Sub(begun)
-				sum.Bytes += got.Bytes
-			}
-			return rateOf(sum, took), nil
+		contender{"F8", f8},
+		contender{besideF3, func(ctx context.Context) (read sample, err error) {
+			_, err = whileWriting(ctx, floorWriter, func() (err error) {
+				read, err = f8(ctx)
+				return err
+			})
+			return read, err
 		}})
 	if err != nil {
 		return err
@@ -89,8 +103,25 @@ func (b *bench) catchUp(ctx context.Context, f form) error {
 	row := r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB while 10 K x 1 KiB a second are written, %s", size>>20, shape), Unit: report.BytesPerSecond,
 		Of: "F8", Goal: report.AtLeast(f.catchUp)}, strobe, "F8", "bytes")
 	b.add(row)
+	row.Of, row.Goal = besideF3, report.Goal{}
+	b.add(r.row(row, strobe, besideF3, "bytes"))
 	b.add(r.row(report.Row{What: "publish p99 meanwhile", Unit: report.Seconds, Of: onlyWriting, Goal: report.AtMost(2)}, strobe, onlyWriting, "p99"))
 	return b.profileServer(ctx, row, server, ours)
+}
+
+// floorWriter publishes to the floor of a form, which is closed with what it returns besides.
+func (b *bench) floorWriter(ctx context.Context, f form) (*load.Producer, func(), error) {
+	probes, err := b.startPipeline(ctx, f.floors[0])
+	e := &ends{}
+	if err == nil {
+		e, err = pipelineEnds(ctx, probes[len(probes)-1].said, steady.Shape)
+	}
+	return e.producer, func() {
+		e.close()
+		for _, p := range probes {
+			p.close()
+		}
+	}, err
 }
 
 // writingFor is how long whileWriting writes at a time.
