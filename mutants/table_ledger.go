@@ -18,8 +18,8 @@ var ledgerMutants = []mutant{
 	{
 		name: "failed bookie still counts", breaks: "the acknowledgements of a bookie that is being replaced are kept, and new ones taken", by: "ledger-sim", says: "ack quorum|acknowledged",
 		edits: []edit{
-			{"storage/ledger/member.go", "		w.window.Forget(m.index)\n", "		_ = w.window\n"},
-			{"storage/ledger/acks.go", "		counts := current && (!m.failed ||", "		counts := current && (true ||"},
+			{"storage/ledger/member.go", "	w.window.Forget(m.index)\n", "	_ = w.window\n"},
+			{"storage/ledger/acks.go", "		counts := current && !m.failed\n", "		counts := current\n"},
 		},
 	},
 	{
@@ -36,13 +36,22 @@ var ledgerMutants = []mutant{
 	},
 	{
 		name: "recovery does not write again", breaks: "a recovery closes the ledger at what it read, which may be on one bookie alone", by: "ledger-sim", says: "ack quorum",
-		edits: []edit{{"storage/ledger/recover.go", "		if r.c.o.mutant == mutantSkipRecoveryAdd {\n			payload.Release()", "		if true {\n			payload.Release()"},
-			{"storage/ledger/recover.go", "	if r.c.o.mutant == mutantSkipRecoveryAdd {\n		last = found", "	if true {\n		last = found"}},
+		edits: []edit{{"storage/ledger/recover.go", "		w.setTotal(h.Length - int64(len(payload.B)))\n", "		if w != nil {\n			payload.Release()\n			continue\n		}\n		w.setTotal(h.Length - int64(len(payload.B)))\n"},
+			{"storage/ledger/recover.go", "	if last != found {\n", "	last = found\n	if last != found {\n"}},
 	},
 	{
 		name: "recovery asks too few", breaks: "the answers of fewer bookies than can hide an acknowledged entry are enough", by: "ledger-sim", says: "seed",
 		edits: []edit{{"storage/quorum/coverage.go", "(run &^ heard).Len() < q.Ack })", "(run &^ heard).Len() <= q.Ack })"},
 			{"storage/ledger/recover.go", "Flags: bk.FlagFence | bk.FlagHighPriority,", "Flags: bk.FlagHighPriority,"}},
+	},
+	{
+		name: "recovery fences one bookie", breaks: "the first answer to a recovery's fencing reads is believed, and it does not fence as it reads on", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/lac.go", "		done, err := f.Done()\n", "		done, err := f.Done()\n		done, err = true, nil\n"},
+			{"storage/ledger/recover.go", "Flags: bk.FlagFence | bk.FlagHighPriority,", "Flags: 0,"}},
+	},
+	{
+		name: "recovery changes the ensemble early", breaks: "a recovery's new ensemble is in the metadata before the ledger is closed", by: "ledger-sim", says: "seed",
+		edits: []edit{{"storage/ledger/ensemble.go", "func (w *writer) inMemory() bool { return w.recovering }", "func (w *writer) inMemory() bool { return w.recovering && w == nil }"}},
 	},
 	{
 		name: "absence believed too soon", breaks: "one bookie without the entry proves that it was never acknowledged", by: "ledger-sim", says: "seed",
@@ -73,8 +82,8 @@ var ledgerMutants = []mutant{
 	{
 		name: "fenced writer closes", breaks: "a writer that was fenced closes the ledger at its own end", by: "ledger-sim", says: "seed",
 		edits: []edit{
-			{"storage/ledger/close.go", "	if fenced && w.c.o.mutant != mutantCloseOverFence {", "	if fenced && w == nil {"},
-			{"storage/ledger/close.go", "			case w.c.o.mutant == mutantCloseOverFence:\n", "			case true:\n"},
+			{"storage/ledger/close.go", "	var err error\n	if fenced {\n", "	var err error\n	if fenced && w == nil {\n"},
+			{"storage/ledger/close.go", "			case md.State == bkwire.Closed:\n				return false, nil // somebody recovered it", "			case true:\n			case md.State == bkwire.Closed:\n				return false, nil // somebody recovered it"},
 		},
 	},
 }

@@ -9,6 +9,14 @@ var segmentMutants = []mutant{
 			""}},
 	},
 	{
+		name: "answered before the sync", breaks: "the log syncs every group, and answers before it does", by: "segment-tail", says: "was acknowledged|lost|ledger \\d+:",
+		edits: []edit{
+			{"storage/segment/writer.go", "	if err == nil {\n		err = w.sync()\n	}\n",
+				"	if err == nil {\n		w.log.complete(&commit{seg: c.seg, records: append(c.records[:0:0], c.records...), offs: c.offs, end: next.pos})\n		err = w.sync()\n	}\n"},
+			{"storage/segment/completer.go", "		l.complete(c)\n", "		l.queue.done(c.bytes)\n"},
+		},
+	},
+	{
 		name: "failed sync retried", breaks: "after a sync that failed the next one counts, although the kernel dropped the pages", by: "segment-sync", says: "acknowledged|STB-SEGMENT-0006|ledger \\d+",
 		edits: []edit{{"storage/segment/writer.go",
 			"	if err := w.seg.file.Sync(); err != nil {\n		return w.log.fail(",
@@ -16,11 +24,11 @@ var segmentMutants = []mutant{
 	},
 	{
 		name: "segment name not durable", breaks: "a segment is written to before the directory that names it is synced", by: "segment-power", says: "was acknowledged|STB-SEGMENT-0006",
-		edits: []edit{{"storage/segment/registry.go", "		err = l.fs.SyncDir(l.dir)\n", "		err = nil\n"}},
+		edits: []edit{{"storage/segment/registry.go", "	if err := l.fs.SyncDir(l.dir); err != nil {\n		s.file.Close()", "	if err := error(nil); err != nil {\n		s.file.Close()"}},
 	},
 	{
 		name: "table flush skipped", breaks: "a segment counts as sealed before the ledger table that covers its fences and keys is durable, and is recycled", by: "segment-power", says: "ledger",
-		edits: []edit{{"storage/segment/seal.go", "		if err := l.table.flush(); err != nil {\n			return err\n		}\n", ""}},
+		edits: []edit{{"storage/segment/seal.go", "	if err := l.table.flush(); err != nil {\n		return err\n	}\n	l.reg.seal(a)\n", "	l.reg.seal(a)\n"}},
 	},
 	{
 		name: "segment recycled early", breaks: "a segment is freed although a little in it is alive", by: "segment-power", says: "was acknowledged|STB-SEGMENT-0006",

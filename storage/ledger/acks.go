@@ -30,7 +30,7 @@ func (w *writer) answered(done []*bk.BookieAdd, now time.Time) {
 		o, m := r.op, r.member
 		m.outstanding--
 		current := w.members[m.index] == m
-		counts := current && (!m.failed || w.c.o.mutant == mutantKeepAcks)
+		counts := current && !m.failed
 		switch code := d.Err; {
 		case code == bk.OK:
 			taken++

@@ -30,12 +30,11 @@ func (w *writer) Close(ctx context.Context) error {
 	w.mu.Unlock()
 
 	var err error
-	if fenced && w.c.o.mutant != mutantCloseOverFence {
+	if fenced {
 		md, err = w.c.awaitClosed(ctx, w.id)
 	} else {
 		md, _, err = w.c.update(ctx, w.id, md, version, func(md *bkwire.Metadata) (bool, error) {
 			switch {
-			case w.c.o.mutant == mutantCloseOverFence:
 			case md.State == bkwire.Closed:
 				return false, nil // somebody recovered it; the end is theirs
 			case md.State == bkwire.InRecovery:

@@ -19,7 +19,6 @@ import (
 type cluster struct {
 	t    testing.TB
 	meta *faultMeta
-	wrap func(bookie.Store) bookie.Store // nil: stores are used as they are
 
 	mu    sync.Mutex
 	peers map[string]*peer
@@ -72,9 +71,6 @@ func (c *cluster) addBookie() *peer {
 
 func (c *cluster) boot(p *peer) {
 	var store bookie.Store = p.store
-	if c.wrap != nil {
-		store = c.wrap(store)
-	}
 	b := bookie.New(p.id, store, bookie.Options{QueueBytes: 1 << 20})
 	p.b, p.conn = b, b.Local()
 	c.t.Cleanup(func() { b.Close() })

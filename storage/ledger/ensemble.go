@@ -149,7 +149,7 @@ func (w *writer) successors(failed []*member, current []string, desperate bool) 
 }
 
 // inMemory reports whether the change is kept in memory: a recovery's is until it closes the ledger.
-func (w *writer) inMemory() bool { return w.recovering && w.c.o.mutant != mutantPersistEarly }
+func (w *writer) inMemory() bool { return w.recovering }
 
 // errLater is that somebody else changed the ensemble behind the entry of ours.
 var errLater = fmt.Errorf("a later ensemble is there: %w", bk.ErrMetadata)
@@ -221,9 +221,6 @@ func (w *writer) beginLocked(joining []*member) int64 {
 			m.holds, m.from = true, w.window.LAC()+1
 		}
 		first = max(first, m.from)
-	}
-	if w.c.o.mutant == mutantChangeAhead {
-		first += int64(w.window.Pending())
 	}
 	return max(first, w.md.LastSegment().First)
 }

@@ -55,9 +55,6 @@ func (c *Client) askLAC(ctx context.Context, id int64, md *bkwire.Metadata, d *b
 			f.Failed(a.index, a.code)
 		}
 		done, err := f.Done()
-		if c.o.mutant == mutantFenceOne {
-			done, err = true, nil
-		}
 		if done {
 			if err != nil && ctx.Err() != nil {
 				err = ctx.Err()

@@ -93,9 +93,7 @@ func (w *writer) failLocked(m *member, why error) {
 	}
 	m.dropAgain()
 	m.failed, m.holds, m.from = true, true, w.window.LAC()+1
-	if w.c.o.mutant != mutantKeepAcks {
-		w.window.Forget(m.index)
-	}
+	w.window.Forget(m.index)
 	w.gaps++
 	w.failures++
 	w.cause = why

@@ -40,7 +40,7 @@ func (w *writer) newOp(a *bk.Add) *op {
 	o.entry = w.window.Push()
 	a.Entry, a.Err = o.entry, nil
 	h := bkwire.Header{Ledger: w.id, Entry: o.entry, LAC: w.window.LAC(), Length: o.length}
-	if w.recovering && w.c.o.mutant != mutantTailLAC {
+	if w.recovering {
 		h.LAC = w.floor
 	}
 	o.head = w.digester.AppendHead(o.room[:0], h, a.Head, a.Body.B)

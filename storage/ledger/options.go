@@ -27,8 +27,7 @@ type Options struct {
 	FencedWait time.Duration
 	Log        *slog.Logger // nil: nothing is logged
 
-	pick   func(n int) int // tests: repeatable choices
-	mutant mutant          // tests: a mistake that the suite must find
+	pick func(n int) int // tests: repeatable choices
 }
 
 func (o Options) withDefaults() Options {
@@ -51,19 +50,3 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
-
-// mutant is a mistake built in on purpose: the simulation counts only if it finds each of them.
-type mutant uint8
-
-const (
-	mutantNone            mutant = iota
-	mutantAckEarly               // acknowledge one replica before the ack quorum
-	mutantSkipRecoveryAdd        // recovery closes the ledger at what it read without writing it again
-	mutantFenceOne               // recovery believes the first answer to its fencing reads, and does not fence as it reads on
-	mutantMissingEarly           // one bookie without the entry is proof enough that there is none
-	mutantKeepAcks               // the acknowledgements of a bookie that is being replaced count
-	mutantChangeAhead            // the new ensemble begins behind entries that are not confirmed yet
-	mutantCloseOverFence         // a fenced writer closes the ledger at its own end
-	mutantTailLAC                // recovery lets the entries it writes again tell how far it came
-	mutantPersistEarly           // recovery's ensemble change goes to the metadata before the ledger is closed
-)

@@ -63,9 +63,7 @@ func (r *recovery) run(ctx context.Context) (*bkwire.Metadata, error) {
 		return nil, err
 	}
 	last, length := w.LastConfirmed()
-	if r.c.o.mutant == mutantSkipRecoveryAdd {
-		last = found
-	} else if last != found {
+	if last != found {
 		return nil, fmt.Errorf("entries up to %d were found, %d written again: %w", found, last, bk.ErrRecovery)
 	}
 	if found == lac && lac != bk.NoEntry {
@@ -106,10 +104,6 @@ func (r *recovery) forward(ctx context.Context, w *writer, lac int64) (found int
 		if err != nil {
 			return 0, fmt.Errorf("entry %d: %w", entry, err)
 		}
-		if r.c.o.mutant == mutantSkipRecoveryAdd {
-			payload.Release()
-			continue
-		}
 		w.setTotal(h.Length - int64(len(payload.B)))
 		if entry == lac+1 {
 			w.startChangeIfFailed()
@@ -127,9 +121,6 @@ var errMissingEntry = errors.New("provably never acknowledged")
 func (r *recovery) readEntry(ctx context.Context, entry int64) (bkwire.Header, bk.Buf, error) {
 	segment, _, _ := r.md.SegmentOf(entry)
 	read := bk.BookieRead{Ledger: r.id, First: entry, Last: entry, Flags: bk.FlagFence | bk.FlagHighPriority, MasterKey: bkwire.MasterKey(r.md.Password)}
-	if r.c.o.mutant == mutantFenceOne {
-		read.Flags = 0
-	}
 	negatives := 0
 	var header bkwire.Header
 	var stored bk.Buf
@@ -144,7 +135,7 @@ func (r *recovery) readEntry(ctx context.Context, entry int64) (bkwire.Header, b
 			header, stored, found = h, payload, true
 			return nil
 		case absent(err):
-			if negatives++; quorum.Missing(negatives, r.md.Quorum) || r.c.o.mutant == mutantMissingEarly {
+			if negatives++; quorum.Missing(negatives, r.md.Quorum) {
 				ended = errMissingEntry
 				return nil
 			}

@@ -187,60 +187,58 @@ func TestRecoveryGoesOnWithTheAckQuorum(t *testing.T) {
 // TestRecoveryThatDiedTellsNothing: a recovery replaces a bookie, gets a tail onto its ensemble, and dies before that
 // ensemble is in the metadata. The next one must not take its word for what is confirmed. (The simulation found it.)
 func TestRecoveryThatDiedTellsNothing(t *testing.T) {
-	for _, m := range []mutant{mutantNone, mutantTailLAC} {
-		synctest.Test(t, func(t *testing.T) {
-			c := newCluster(t, 4)
-			q := bk.Quorum{Ensemble: 3, Write: 3, Ack: 2}
-			l := newLay(c, openOn(q, abc(0)))
-			l.entry(0, -1, "abc")
-			const tail = 2 * recoveryWindow
-			for e := range int64(tail) {
-				l.entry(e+1, 0, "a")
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 4)
+		q := bk.Quorum{Ensemble: 3, Write: 3, Ack: 2}
+		l := newLay(c, openOn(q, abc(0)))
+		l.entry(0, -1, "abc")
+		const tail = 2 * recoveryWindow
+		for e := range int64(tail) {
+			l.entry(e+1, 0, "a")
+		}
+		c.kill("bookie-c") // replaced by bookie-d, in memory
+		sick := c.peer("bookie-b").store
+		sick.Fail = func(r *bk.Record) bk.Code {
+			if r.Kind == bk.RecordEntry {
+				return bk.ErrIO
 			}
-			c.kill("bookie-c") // replaced by bookie-d, in memory
-			sick := c.peer("bookie-b").store
-			sick.Fail = func(r *bk.Record) bk.Code {
-				if r.Kind == bk.RecordEntry {
-					return bk.ErrIO
-				}
-				return bk.OK
+			return bk.OK
+		}
+		died := errors.New("died")
+		c.meta.onPut(func(_ string, data []byte) (bool, error) {
+			if md, err := bkwire.DecodeMetadata(data); err == nil && md.State == bkwire.Closed {
+				return false, died
 			}
-			died := errors.New("died")
-			c.meta.onPut(func(_ string, data []byte) (bool, error) {
-				if md, err := bkwire.DecodeMetadata(data); err == nil && md.State == bkwire.Closed {
-					return false, died
-				}
-				return true, nil
-			})
-			first := c.client(Options{mutant: m})
-			_, err := first.Open(ctx, l.id, true)
-			if !errors.Is(err, died) {
-				t.Fatalf("the first recovery: %v", err)
-			}
-			c.meta.onPut(nil)
-			synctest.Wait()
-			sick.Fail = nil
-			mustOpen(t, c.client(Options{}), l.id, true)
-			synctest.Wait()
-			md := c.metadata(l.id)
-			few := 0
-			for e := int64(0); e <= tail; e++ {
-				segment, _, _ := md.SegmentOf(e)
-				copies := 0
-				for _, b := range segment.Bookies {
-					if c.peer(b).store.Has(l.id, e) {
-						copies++
-					}
-				}
-				if copies < q.Ack {
-					few++
-				}
-			}
-			if (few > 0) != (m == mutantTailLAC) {
-				t.Errorf("mutant %d: %d entries are on fewer than %d bookies, the ledger ends at %d", m, few, q.Ack, md.Last)
-			}
+			return true, nil
 		})
-	}
+		first := c.client(Options{})
+		_, err := first.Open(ctx, l.id, true)
+		if !errors.Is(err, died) {
+			t.Fatalf("the first recovery: %v", err)
+		}
+		c.meta.onPut(nil)
+		synctest.Wait()
+		sick.Fail = nil
+		mustOpen(t, c.client(Options{}), l.id, true)
+		synctest.Wait()
+		md := c.metadata(l.id)
+		few := 0
+		for e := int64(0); e <= tail; e++ {
+			segment, _, _ := md.SegmentOf(e)
+			copies := 0
+			for _, b := range segment.Bookies {
+				if c.peer(b).store.Has(l.id, e) {
+					copies++
+				}
+			}
+			if copies < q.Ack {
+				few++
+			}
+		}
+		if few > 0 {
+			t.Errorf("%d entries are on fewer than %d bookies, the ledger ends at %d", few, q.Ack, md.Last)
+		}
+	})
 }
 
 // TestBrokenDigestCoversNothing: a bookie that answers with a damaged last entry has told nothing.

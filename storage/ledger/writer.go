@@ -77,11 +77,6 @@ func newWriter(c *Client, id int64, md *bkwire.Metadata, version meta.Version, d
 		c: c, id: id, digester: d, masterKey: bkwire.MasterKey(md.Password), md: md, version: version, members: members,
 		asked: md.Quorum, floor: lac, window: quorum.NewWindow(md.Quorum, lac+1), lac: lac, length: length, total: length,
 	}
-	if c.o.mutant == mutantAckEarly {
-		early := md.Quorum
-		early.Ack = 1
-		w.window = quorum.NewWindow(early, lac+1)
-	}
 	for _, m := range members {
 		if m.failed {
 			w.gaps++

@@ -13,11 +13,7 @@ type completer struct {
 
 func (l *Log) completeAll(w *writer) {
 	for c := range w.full {
-		if l.o.mutant != mutantEarlyAck {
-			l.complete(c)
-		} else {
-			l.queue.done(c.bytes)
-		}
+		l.complete(c)
 		w.free <- c
 	}
 }

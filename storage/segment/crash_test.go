@@ -360,21 +360,3 @@ func TestPowerLossOfTheTail(t *testing.T) {
 		}
 	}
 }
-
-// TestPowerLossFindsMutants: the suite counts only if it finds each mistake that is built in on purpose.
-func TestPowerLossFindsMutants(t *testing.T) {
-	for m, name := range map[mutant]string{
-		mutantSkipSync: "skip the sync", mutantEarlyAck: "acknowledge before the sync",
-		mutantEarlyRecycle: "recycle before the table is durable", mutantNoDirSync: "use a segment before its name is durable",
-	} {
-		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(200) {
-				if err := crashes(seed, Options{mutant: m}); err != nil {
-					t.Logf("found by seed %d: %v", seed, err)
-					return
-				}
-			}
-			t.Fatal("not found")
-		})
-	}
-}

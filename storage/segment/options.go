@@ -18,9 +18,8 @@ type Options struct {
 	Watermark    Watermark
 	Log          *slog.Logger // nil: nothing is logged
 
-	mutant     mutant // tests: a mistake that the suite must find
-	indexBytes int64  // tests: distance of index blocks, 0: 8 MiB
-	chunk      int    // tests: bytes per write, 0: 1 MiB
+	indexBytes int64 // tests: distance of index blocks, 0: 8 MiB
+	chunk      int   // tests: bytes per write, 0: 1 MiB
 }
 
 // Watermark keeps, somewhere else than on the log's own disk, up to where the log is known to be durable. A log that ends
@@ -74,14 +73,3 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
-
-// mutant is a mistake built in on purpose: the crash suite counts only if it finds each of them.
-type mutant uint8
-
-const (
-	mutantNone         mutant = iota
-	mutantSkipSync            // complete without syncing
-	mutantEarlyAck            // complete before the sync
-	mutantEarlyRecycle        // reuse a segment before the table that covers its records is durable
-	mutantNoDirSync           // use a new segment before its name is durable
-)

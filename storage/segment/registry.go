@@ -123,10 +123,7 @@ func (l *Log) prepare() (*segment, error) {
 		return nil, err
 	}
 	l.generation = generation
-	if l.o.mutant != mutantNoDirSync {
-		err = l.fs.SyncDir(l.dir)
-	}
-	if err != nil {
+	if err := l.fs.SyncDir(l.dir); err != nil {
 		s.file.Close()
 		return nil, err
 	}

@@ -51,10 +51,8 @@ func (k *keeper) sealOne(a *active) error {
 	if err := k.enter(a.segment, places, a.index); err != nil {
 		return err
 	}
-	if l.o.mutant != mutantEarlyRecycle {
-		if err := l.table.flush(); err != nil {
-			return err
-		}
+	if err := l.table.flush(); err != nil {
+		return err
 	}
 	l.reg.seal(a)
 	l.rolled(a)

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"slices"
 
 	"github.com/strobemq/strobe/storage/bk"
 )
@@ -94,10 +93,7 @@ func (w *writer) commit(c *commit) {
 		}
 		next, err = w.write(c, length, written)
 	}
-	if err == nil && w.log.o.mutant == mutantEarlyAck {
-		w.log.complete(&commit{seg: c.seg, records: slices.Clone(c.records), offs: c.offs, end: next.pos})
-	}
-	if err == nil && w.log.o.mutant != mutantSkipSync {
+	if err == nil {
 		err = w.sync()
 	}
 	if err != nil {
