@@ -159,6 +159,9 @@ func (b *bench) report(ctx context.Context, chosen []measurement, out string, te
 		if err := m.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
+		if err := b.clear(); err != nil {
+			return err
+		}
 		fmt.Fprintf(os.Stderr, "%s(%s: %v)\n\n", report.Table(b.rows()[from:]), m.name, time.Since(at).Round(time.Second))
 	}
 	all := text(time.Since(began))
@@ -167,6 +170,17 @@ func (b *bench) report(ctx context.Context, chosen []measurement, out string, te
 		return os.WriteFile(out, []byte(all), 0o644)
 	}
 	return nil
+}
+
+// clear removes what a measurement stored; together they would fill a disk.
+func (b *bench) clear() error {
+	list, err := os.ReadDir(b.dir)
+	for _, e := range list {
+		if e.IsDir() {
+			err = firstOf(err, os.RemoveAll(filepath.Join(b.dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // open makes the run's own directory.
