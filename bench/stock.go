@@ -138,7 +138,7 @@ func (s *stock) publish(ctx context.Context, per int, d time.Duration) (sample, 
 	if e := failed.Load(); e != nil {
 		return nil, *e
 	}
-	l, tail := summaryAfter(&acked, measured), summaryAfter(&came, measured)
+	l, tail := acked.after(measured), came.after(measured)
 	return sample{"rate": rate, "p50": l.P50.Seconds(), "p99": l.P99.Seconds(), "tail": tail.P50.Seconds(), "tail99": tail.P99.Seconds()}, nil
 }
 
@@ -152,18 +152,6 @@ func (s *stock) settled(ctx context.Context, answered *atomic.Uint64, n uint64) 
 		}
 	}
 	return nil
-}
-
-// summaryAfter leaves out what was to be sent in the first part.
-func summaryAfter(a *arrivals, first time.Duration) load.Latency {
-	list := a.end()
-	var rest []load.Answer
-	for _, x := range list {
-		if x.At-x.Took >= first {
-			rest = append(rest, x)
-		}
-	}
-	return load.Summarize(rest)
 }
 
 func (s *stock) close() {
