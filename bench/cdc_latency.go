@@ -89,8 +89,8 @@ func (a *arrivals) after(first time.Duration) load.Latency {
 	return load.Summarize(slices.DeleteFunc(a.end(), func(x load.Answer) bool { return x.At-x.Took < first }))
 }
 
-// warmUp is the first part of n rows at a rate.
-func warmUp(rate, n int) time.Duration { return time.Duration(n) * time.Second / time.Duration(4*rate) }
+// firstOfRows is the first part of n rows at a rate.
+func firstOfRows(rate, n int) time.Duration { return time.Duration(n) * time.Second / time.Duration(4*rate) }
 
 // measureCDCLatency inserts rows at a fixed rate with synchronous commits and measures from the insertion to the consumer of the topic, and to
 // a plain reader of the WAL. The time of the commit itself is in both.
@@ -119,7 +119,7 @@ func measureCDCLatency(ctx context.Context, b *bench) error {
 func (b *bench) cdcLatency(ctx context.Context, c *cdc, clients []*pgx.Conn, rate int, ours, bare *arrivals) error {
 	n := cdcCount(rate, b.shorter(sliceTime))
 	summary := func(a *arrivals) sample {
-		l := a.after(warmUp(rate, n))
+		l := a.after(firstOfRows(rate, n))
 		return sample{"p50": l.P50.Seconds(), "p99": l.P99.Seconds(), "rows": float64(l.Answers)}
 	}
 	source := func(ctx context.Context) (sample, error) {

@@ -221,6 +221,6 @@ func (r *outboxReader) latency(ctx context.Context, c *cdc, clients []*pgx.Conn,
 	if err := r.has(ctx, c); err != nil {
 		return nil, err
 	}
-	l := r.seen.after(warmUp(rate, n))
+	l := r.seen.after(firstOfRows(rate, n))
 	return sample{"p50": l.P50.Seconds(), "p99": l.P99.Seconds()}, r.stop(ctx)
 }
