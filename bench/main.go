@@ -24,6 +24,7 @@ import (
 	"github.com/strobemq/strobe/bench/peers"
 	"github.com/strobemq/strobe/bench/report"
 	"github.com/strobemq/strobe/internal/product"
+	"github.com/strobemq/strobe/storage/vfs"
 )
 
 // measurements are done in this order.
@@ -121,7 +122,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return b.report(ctx, chosen, *out, b.markdown)
+	return b.report(ctx, chosen, *out, ownRoom, b.markdown)
 }
 
 // flags are those of every kind of run.
@@ -137,8 +138,8 @@ func (b *bench) flags(f *flag.FlagSet) {
 }
 
 // report does measurements and prints text, into the file out too unless that is empty.
-func (b *bench) report(ctx context.Context, chosen []measurement, out string, text func(took time.Duration) string) (err error) {
-	if err := b.open(); err != nil {
+func (b *bench) report(ctx context.Context, chosen []measurement, out string, room int64, text func(took time.Duration) string) (err error) {
+	if err := b.open(room); err != nil {
 		return err
 	}
 	defer func() {
@@ -183,8 +184,14 @@ func (b *bench) clear() error {
 	return err
 }
 
-// open makes the run's own directory.
-func (b *bench) open() (err error) {
+// What the largest measurement stores. A disk that fills up makes bookies read-only, ours and others'.
+const (
+	ownRoom  = 32 << 30
+	peerRoom = 64 << 30 // the peer is not measured with less retention than it has by default
+)
+
+// open makes the run's own directory, on a disk with that much room (a quarter of it in a quick run).
+func (b *bench) open(room int64) (err error) {
 	if b.strobe, err = filepath.Abs(b.strobe); err != nil {
 		return err
 	}
@@ -196,6 +203,12 @@ func (b *bench) open() (err error) {
 	}
 	if b.dir, err = filepath.Abs(b.dir); err != nil {
 		return err
+	}
+	if b.quick {
+		room /= 4
+	}
+	if free, err := vfs.OS.Free(b.dir); err == nil && free < room {
+		return fmt.Errorf("%s has %d GiB left and this needs %d; -dir names another disk", b.dir, free>>30, room>>30)
 	}
 	b.dir, err = os.MkdirTemp(b.dir, "run-")
 	return err

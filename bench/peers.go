@@ -61,7 +61,7 @@ func peersMain(ctx context.Context, args []string) error {
 	if err := b.scripts.Get(ctx); err != nil {
 		return err
 	}
-	return b.report(ctx, chosen, *out, b.peersMarkdown)
+	return b.report(ctx, chosen, *out, peerRoom, b.peersMarkdown)
 }
 
 // peersMarkdown is the whole report.
