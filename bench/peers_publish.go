@@ -77,7 +77,7 @@ func (b *bench) peerStarts(ctx context.Context, f form) error {
 			return sample{"start": time.Since(begun).Seconds()}, nil
 		}}
 	}
-	r, err := b.alternate(ctx, starting(strobe), starting(peerName))
+	r, err := b.alternateFew(ctx, starting(strobe), starting(peerName))
 	if err == nil {
 		b.versus(r, "start of everything to the first acknowledged publish, stock Go client", report.Seconds, below, "start")
 	}

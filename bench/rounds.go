@@ -39,10 +39,18 @@ const (
 // alternate lets the contenders have a slice each, then again in the opposite order (A B B A), until each has had enough quiet slices, or the
 // last round is over.
 func (b *bench) alternate(ctx context.Context, contenders ...contender) (*rounds, error) {
-	want, most := wantRounds, maxRounds
 	if b.quick {
-		want, most = 2, 2
+		return b.alternateFew(ctx, contenders...)
 	}
+	return b.inTurn(ctx, wantRounds, maxRounds, contenders)
+}
+
+// alternateFew is alternate for what takes long and differs by much: twice, noisy or not.
+func (b *bench) alternateFew(ctx context.Context, contenders ...contender) (*rounds, error) {
+	return b.inTurn(ctx, 2, 2, contenders)
+}
+
+func (b *bench) inTurn(ctx context.Context, want, most int, contenders []contender) (*rounds, error) {
 	r := &rounds{of: map[string][]taken{}}
 	for round := 0; round < most && !r.enough(contenders, want); round++ {
 		for i := range contenders {
