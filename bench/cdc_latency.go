@@ -90,7 +90,9 @@ func (a *arrivals) after(first time.Duration) load.Latency {
 }
 
 // firstOfRows is the first part of n rows at a rate.
-func firstOfRows(rate, n int) time.Duration { return time.Duration(n) * time.Second / time.Duration(4*rate) }
+func firstOfRows(rate, n int) time.Duration {
+	return time.Duration(n) * time.Second / time.Duration(4*rate)
+}
 
 // measureCDCLatency inserts rows at a fixed rate with synchronous commits and measures from the insertion to the consumer of the topic, and to
 // a plain reader of the WAL. The time of the commit itself is in both.

@@ -1,7 +1,6 @@
 package segment
 
 import (
-
 	"github.com/strobemq/strobe/storage/bk"
 )
 
