@@ -24,7 +24,6 @@ import (
 	"github.com/strobemq/strobe/bench/peers"
 	"github.com/strobemq/strobe/bench/report"
 	"github.com/strobemq/strobe/internal/product"
-	"github.com/strobemq/strobe/storage/vfs"
 )
 
 // measurements are done in this order.
@@ -207,7 +206,7 @@ func (b *bench) open(room int64) (err error) {
 	if b.quick {
 		room /= 4
 	}
-	if free, err := vfs.OS.Free(b.dir); err == nil && free < room {
+	if free, err := machine.Free(b.dir); err == nil && free < room {
 		return fmt.Errorf("%s has %d GiB left and this needs %d; -dir names another disk", b.dir, free>>30, room>>30)
 	}
 	b.dir, err = os.MkdirTemp(b.dir, "run-")

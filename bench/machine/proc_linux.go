@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -167,6 +168,15 @@ func keyed(path, key string) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("%s has no %s", path, key)
+}
+
+// Free is how many bytes the file system of a directory has left.
+func Free(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
 }
 
 // Describe says in one line what the machine is.

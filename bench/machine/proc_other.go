@@ -25,6 +25,9 @@ func ChildrenRSS(int) (int64, error) { return 0, errNoProc }
 // Written is not known here.
 func Written(int) (int64, error) { return 0, errNoProc }
 
+// Free is not known here.
+func Free(string) (int64, error) { return 0, errNoProc }
+
 // Describe says in one line what the machine is.
 func Describe() string {
 	return fmt.Sprintf("%d CPUs, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
