@@ -88,14 +88,14 @@ func TestADeepCallLeavesNoStackBehind(t *testing.T) {
 
 // A flood of lines ends with the call, and the log keeps what it keeps of everybody; long lines are cut.
 func TestFloodsAndLongLines(t *testing.T) {
-	p, logs := unruly(t, Options{Deadline: time.Second})
+	p, logs := unruly(t, Options{Deadline: 2 * time.Second})
 	begun := time.Now()
 	if _, _, err := p.Process(t.Context(), records("flood tick")); !fault.Has(err, fault.FunctionDeadline) {
 		t.Errorf("%v", err)
 	}
 	most := lineBurst + int(time.Since(begun).Seconds()*lineRate) + 1
-	if n := strings.Count(logs.String(), "msg=tick"); n > most || n < lineBurst && p.logs.dropped > 0 {
-		t.Errorf("%d lines came through, %d are allowed", n, most)
+	if n := strings.Count(logs.String(), "msg=tick"); n < lineBurst || n > most {
+		t.Errorf("%d lines came through, want %d to %d", n, lineBurst, most)
 	}
 	logs.Reset()
 	p.logs.filled = p.logs.filled.Add(-time.Second)
