@@ -11,7 +11,6 @@ import (
 
 	"github.com/strobemq/strobe/internal/fault"
 	"github.com/strobemq/strobe/storage/bk"
-	"github.com/strobemq/strobe/storage/meta"
 )
 
 func openCursor(t *testing.T, l *Ledger, name string) *Cursor {
@@ -255,12 +254,7 @@ func TestCursorLedgerUnknown(t *testing.T) {
 			}
 		}
 		c.AckIndividual(acks(at[10]))
-		w.meta.faults(func(op, key string) error {
-			if op == "get" {
-				return meta.ErrUnknown
-			}
-			return nil
-		}, func(op, key string) error { return meta.ErrUnknown })
+		w.meta.silent()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		_ = c.Flush(ctx)

@@ -124,6 +124,16 @@ func (f *faultyMeta) faults(before, after func(op, key string) error) {
 	f.mu.Unlock()
 }
 
+// silent has every write done and not answered, and nothing read, until the next faults.
+func (f *faultyMeta) silent() {
+	f.faults(func(op, key string) error {
+		if op == "get" {
+			return meta.ErrUnknown
+		}
+		return nil
+	}, func(op, key string) error { return meta.ErrUnknown })
+}
+
 func (f *faultyMeta) ask(which func(op, key string) error, op, key string) error {
 	if which == nil {
 		return nil

@@ -273,12 +273,7 @@ func TestTerminateUnknown(t *testing.T) {
 		m := w.manager(Options{})
 		l := w.open(m, Config{})
 		at := newProducer(t, l).publish(numbered(0, 3)...)
-		w.meta.faults(func(op, key string) error {
-			if op == "get" {
-				return meta.ErrUnknown
-			}
-			return nil
-		}, func(op, key string) error { return meta.ErrUnknown })
+		w.meta.silent()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		if _, err := l.Terminate(ctx); !errors.Is(err, meta.ErrUnknown) {
