@@ -67,7 +67,11 @@ func (b *bench) publishMax(ctx context.Context, f form, s shape) error {
 	if beside {
 		b.add(r.row(report.Row{What: what, Of: peerNATS, Goal: report.AtLeast(aheadOfNATS)}, strobe, peerNATS, "rate"))
 	}
-	b.add(r.row(report.Row{What: fmt.Sprintf("allocations for an entry published and delivered, %s", s.Shape), Unit: report.Plain, Goal: report.AtMost(2)}, strobe, "", "allocations"))
+	made := report.Row{What: fmt.Sprintf("allocations for an entry published and delivered, %s", s.Shape), Unit: report.Plain}
+	if s.Messages == 1 {
+		made.Goal = report.AtMost(2) // of large entries there are so few that the sessions with etcd are most of it
+	}
+	b.add(r.row(made, strobe, "", "allocations"))
 	return b.profileServer(ctx, row, ps.server, ps.ours(slice))
 }
 

@@ -41,7 +41,7 @@ const (
 	slabClasses = 9 // 4 KiB … 1 MiB by powers of two
 	mmapFrom    = 64 << 10
 	// freeLimit is how much released memory is kept for the next reader, in each size class.
-	freeLimit = 4 << 20
+	freeLimit = 16 << 20
 )
 
 // Slab is a piece of memory for payloads. Slabs of 64 KiB and more lie outside the garbage collector's heap. It is born
