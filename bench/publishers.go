@@ -41,6 +41,7 @@ type ends struct {
 	producer *load.Producer
 	consumer *load.Consumer // nil: none
 	pids     []int          // of what is measured
+	log      *deployment    // of Strobe; nil: something else
 }
 
 // delivered waits until the consumer has everything that the producer sent, so that no slice leaves work to the next.
@@ -160,7 +161,7 @@ func (b *bench) startStrobe(ctx context.Context, p *publishers, f form, s shape,
 	}
 	p.closers = append(p.closers, d.Close)
 	e, err := strobeEnds(ctx, d.Process, s)
-	e.pids = d.pids()
+	e.pids, e.log = d.pids(), d
 	return d, p.add(name, e, err)
 }
 

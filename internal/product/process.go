@@ -154,16 +154,26 @@ func (p *Process) Do(ctx context.Context, method, path, body string) ([]byte, er
 	return text, err
 }
 
-// Metric reads one series from /metrics: its name, with labels as they are printed there.
+// Metric reads a series from /metrics by its name with labels as they are printed there; by its name alone it is the sum of all that bear it.
 func (p *Process) Metric(ctx context.Context, name string) (float64, error) {
 	text, err := p.Do(ctx, http.MethodGet, "/metrics", "")
 	if err != nil {
 		return 0, err
 	}
+	sum, found := 0.0, false
 	for line := range strings.Lines(string(text)) {
-		if at := strings.LastIndexByte(line, ' '); at > 0 && line[:at] == name {
-			return strconv.ParseFloat(strings.TrimSpace(line[at:]), 64)
+		at := strings.LastIndexByte(line, ' ')
+		if at <= 0 || line[:at] != name && !strings.HasPrefix(line, name+"{") {
+			continue
 		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, found = sum+v, true
+	}
+	if found {
+		return sum, nil
 	}
 	return 0, fmt.Errorf("there is no metric %s", name)
 }

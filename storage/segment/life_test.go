@@ -104,17 +104,21 @@ func TestDeletedLedgersFreeTheirSegments(t *testing.T) {
 	wantCode(t, err, bk.ErrNoLedger)
 	checkEntries(t, l, 2, 0, 99, 1000)
 	used := fs.Used()
-	// From now on files go round: the disk does not grow.
+	// From now on files go round: the disk does not grow by the 4 MB that come, but for those files that were left before they were full.
 	for id := int64(10); id < 30; id++ {
 		mustAppend(t, l, key(id))
 		fill(t, l, []int64{id}, 0, 200, 1000)
 		mustAppend(t, l, remove(id))
 	}
-	await(t, l, "freeing", func() bool { m := l.Metrics(); return m.OpenSegments == 1 && m.SealedSegments <= 3 })
+	living, err := l.table.rows(2) // in how many segments that is depends on how soon the first ones were left
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, l, "freeing", func() bool { m := l.Metrics(); return m.OpenSegments == 1 && m.SealedSegments <= len(living)+1 })
 	if m := l.Metrics(); m.Recycled < 3 {
 		t.Fatalf("%+v", m)
 	}
-	if now := fs.Used(); now > used+300<<10 {
+	if now := fs.Used(); now > used+10*l.o.SegmentBytes {
 		t.Fatalf("%d bytes grew to %d", used, now)
 	}
 	checkEntries(t, l, 2, 0, 99, 1000)

@@ -27,6 +27,7 @@ type Log struct {
 	writer    *writer
 	completer completer
 	keeper    keeper
+	ahead     *ahead
 	internal  *survivorsDone
 	state     state
 	metrics   counters
@@ -68,6 +69,7 @@ func Open(dir string, o Options) (*Log, error) {
 	l.queue.wake.L = &l.queue.mu
 	l.cache.limit = readCache
 	l.keeper.log = l
+	l.ahead = newAhead(l)
 	l.internal = &survivorsDone{}
 	l.internal.cond.L = &l.internal.mu
 	l.reg.sealed = map[uint64]*segment{}
@@ -81,7 +83,7 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, asFault(err)
 	}
 	l.table.live.Store(true)
-	l.goroutines.Add(3)
+	l.goroutines.Add(4)
 	go func() {
 		defer l.goroutines.Done()
 		l.writer.run()
@@ -93,6 +95,10 @@ func Open(dir string, o Options) (*Log, error) {
 	go func() {
 		defer l.goroutines.Done()
 		l.keeper.run()
+	}()
+	go func() {
+		defer l.goroutines.Done()
+		l.ahead.run()
 	}()
 	l.kick()
 	return l, nil
