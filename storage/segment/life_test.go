@@ -114,7 +114,10 @@ func TestDeletedLedgersFreeTheirSegments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, l, "freeing", func() bool { m := l.Metrics(); return m.OpenSegments == 1 && m.SealedSegments <= len(living)+1 && m.PoolSegments <= 4 })
+	await(t, l, "freeing", func() bool {
+		m := l.Metrics()
+		return m.OpenSegments == 1 && m.SealedSegments <= len(living)+1 && m.PoolSegments <= 4
+	})
 	if m := l.Metrics(); m.Recycled < 3 {
 		t.Fatalf("%+v", m)
 	}
