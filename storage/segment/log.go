@@ -27,7 +27,6 @@ type Log struct {
 	writer    *writer
 	completer completer
 	keeper    keeper
-	ahead     *ahead
 	internal  *survivorsDone
 	state     state
 	metrics   counters
@@ -69,7 +68,6 @@ func Open(dir string, o Options) (*Log, error) {
 	l.queue.wake.L = &l.queue.mu
 	l.cache.limit = readCache
 	l.keeper.log = l
-	l.ahead = newAhead(l)
 	l.internal = &survivorsDone{}
 	l.internal.cond.L = &l.internal.mu
 	l.reg.sealed = map[uint64]*segment{}
@@ -83,7 +81,7 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, asFault(err)
 	}
 	l.table.live.Store(true)
-	l.goroutines.Add(4)
+	l.goroutines.Add(3)
 	go func() {
 		defer l.goroutines.Done()
 		l.writer.run()
@@ -95,10 +93,6 @@ func Open(dir string, o Options) (*Log, error) {
 	go func() {
 		defer l.goroutines.Done()
 		l.keeper.run()
-	}()
-	go func() {
-		defer l.goroutines.Done()
-		l.ahead.run()
 	}()
 	l.kick()
 	return l, nil

@@ -22,9 +22,8 @@ type writer struct {
 	previous uint32 // checksum of its header
 	indexAt  int64  // the next index block goes in front of the first group behind this
 	builder  indexBuilder
-	asked    bool // for the next segment
+	halfway  bool // the next segment was asked for
 	buf      []byte
-	aheadAt  int64 // bytes of the log at which ahead is kicked next
 	budget   int64 // new bytes that may be written before the next look at the free space
 
 	free chan *commit
@@ -43,7 +42,7 @@ func (w *writer) open(s *active, pos int64) {
 	w.seg, w.pos = s, pos
 	w.indexAt = (pos/w.log.o.indexBytes + 1) * w.log.o.indexBytes
 	w.builder.reset(pos)
-	w.asked = false
+	w.halfway = false
 }
 
 func (w *writer) run() {
@@ -285,10 +284,9 @@ func (w *writer) advance(c *commit, t tail) {
 		}
 	}
 	w.pos, w.number, w.previous = t.pos, t.number, t.previous
-	if !w.asked && w.pos > w.log.o.SegmentBytes/soon {
-		w.asked = true
+	if !w.halfway && w.pos > w.log.o.SegmentBytes/2 {
+		w.halfway = true
 		w.log.wantNext.Store(true)
 		w.log.kick()
 	}
-	w.appended()
 }
