@@ -12,7 +12,7 @@ var suites = map[string]*suite{
 		what: "random appends, fences and deletes; the power is cut at a random operation of the file system, pages land in any order, five lives a log",
 	},
 	"segment-tail": {
-		pkg: "storage/segment", run: "^TestPowerLossOfTheTail$", args: []string{"-seeds=20"},
+		pkg: "storage/segment", run: "^TestPowerLossOfTheTail$", args: []string{"-seeds=80"},
 		what: "the same within one segment",
 	},
 	"segment-sync": {
