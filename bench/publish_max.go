@@ -36,12 +36,12 @@ func (b *bench) publishMax(ctx context.Context, f form, s shape) error {
 		if e.log == nil {
 			continue
 		}
-		rate, err := b.lap(ctx, e, s)
+		rate, note, err := b.lap(ctx, e, s)
 		if err != nil {
 			return err
 		}
 		if e.name == strobe {
-			b.add(report.Row{What: fmt.Sprintf("publish maximum, %s, while the log takes new files", s.Shape), Unit: report.PerSecond, Product: rate})
+			b.add(report.Row{What: fmt.Sprintf("publish maximum, %s, while the log takes new files", s.Shape), Unit: report.PerSecond, Product: rate, Note: note})
 		}
 	}
 	slice := func(ctx context.Context, e *ends) (sample, error) {
@@ -107,29 +107,34 @@ func (b *bench) startNATS(ctx context.Context, ps *publishers, s shape) error {
 const lapTime = 90 * time.Second
 
 // lap publishes until every bookie has begun a segment in a file that was written before, as a log goes on for ever where messages are consumed,
-// and as the floor does from its start. It returns how many messages a second were published meanwhile.
-func (b *bench) lap(ctx context.Context, e *ends, s shape) (rate float64, err error) {
+// and as the floor does from its start. It returns how many messages a second were published meanwhile, and a note
+// when the time did not suffice: what is measured next is then no log past its first lap.
+func (b *bench) lap(ctx context.Context, e *ends, s shape) (rate float64, note string, err error) {
 	var entries uint64
 	var took time.Duration
-	for begun, over := time.Now(), false; !over && time.Since(begun) < b.shorter(lapTime); {
+	over := false
+	for begun := time.Now(); !over && time.Since(begun) < b.shorter(lapTime); {
 		r, err := e.producer.Closed(ctx, s.window, time.Second)
 		if err == nil {
 			err = e.delivered(ctx)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("first lap of the log: %w", err)
+			return 0, "", fmt.Errorf("first lap of the log: %w", err)
 		}
 		entries, took = entries+r.Entries, took+r.Took
 		over = true
 		for _, p := range e.log.bookies() {
 			recycled, err := p.Metric(ctx, "strobe_bookie_log_segments_recycled_total")
 			if err != nil {
-				return 0, err
+				return 0, "", err
 			}
 			over = over && recycled > 0
 		}
 	}
-	return float64(entries) * float64(s.Messages) / took.Seconds(), nil
+	if !over {
+		note = "the lap did not end in " + b.shorter(lapTime).String()
+	}
+	return float64(entries) * float64(s.Messages) / took.Seconds(), note, nil
 }
 
 // allocations starts counting those of all processes of the product; the function it returns says how many there were since, without those of
