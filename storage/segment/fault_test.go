@@ -259,6 +259,9 @@ func TestFullDiskByOthers(t *testing.T) {
 		}
 	}
 	await(t, l, "giving up the reserve", func() bool { _, err := fs.Stat("log/reserve"); return err != nil })
+	if free, err := fs.Free("log"); err != nil || free < o.ReserveBytes/4 {
+		t.Errorf("entries took of the reserve: %d bytes are left, %v", free, err)
+	}
 	mustAppend(t, l, fence(1), remove(1))
 	await(t, l, "recovery", func() bool { return l.ReadOnly() == nil })
 	mustAppend(t, l, key(2), entry(2, 0, 1000))

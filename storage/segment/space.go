@@ -37,10 +37,10 @@ func (w *writer) room(n int64) bool {
 	if grow <= 0 {
 		return true // the file has been written once before
 	}
-	if w.budget -= min(grow, n); w.budget >= 0 {
-		return true
-	}
 	l := w.log
+	if w.budget -= min(grow, n); w.budget >= 0 && (l.ballast.Load() || l.o.ReserveBytes == 0) {
+		return true // without the reserve's file, what others or the table take would come out of what fences and deletes need
+	}
 	free, err := l.fs.Free(l.dir)
 	if err != nil {
 		return true // the write will tell
@@ -75,6 +75,9 @@ func (k *keeper) space() error {
 	if free < half/2 {
 		l.dropBallast()
 	}
+	if err := k.dropNext(); err != nil {
+		return err
+	}
 	if l.table.trouble() != nil {
 		l.table.retry() // whatever the free space is said to be: without the table nothing is sealed
 		return nil
@@ -90,6 +93,32 @@ func (k *keeper) space() error {
 	}
 	l.state.change(func(s *state) { s.full = nil })
 	l.o.Log.Info("entries taken again", "free", free)
+	return nil
+}
+
+// dropNext gives up the next segment if writing it would take disk. What was written ahead is free again, and a file of the pool can take the
+// place and the generation: one left out looks like a loss to a start without the table.
+func (k *keeper) dropNext() error {
+	l := k.log
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.reg.mu.RLock()
+	s := l.reg.next
+	l.reg.mu.RUnlock()
+	if s == nil || s.disk >= l.o.SegmentBytes {
+		return nil
+	}
+	if err := l.fs.Remove(s.name); err != nil {
+		return err
+	}
+	l.reg.mu.Lock()
+	l.reg.next = nil
+	l.reg.mu.Unlock()
+	s.file.Close()
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return l.prepareFailed(err) // it may come back
+	}
+	l.generation--
 	return nil
 }
 

@@ -34,6 +34,8 @@ func (t *table) open(id logID) error {
 			}
 		},
 	}
+	compactions := newCompactions()
+	o.Experimental.CompactionScheduler = compactions
 	db, err := openPebble(t.dir, o, disk.ended)
 	if err != nil {
 		disk.freeze()
@@ -51,6 +53,7 @@ func (t *table) open(id logID) error {
 		return err
 	}
 	disk.change(func() { disk.opening, disk.failed = false, nil })
+	compactions.begin()
 	t.mu.Lock()
 	t.db, t.disk = db, disk
 	t.flushing, t.backlog, t.begun = nil, 0, 0

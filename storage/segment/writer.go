@@ -144,8 +144,8 @@ func (w *writer) refuse(c *commit, err error) {
 
 // admit decides which records may be written and returns the length of their group.
 func (w *writer) admit(c *commit) (length int64, written int) {
-	dead := w.log.dead()
 	refused := w.log.refusing()
+	dead := w.log.dead() // looked at last: it is set first
 	for _, r := range c.records {
 		off := int64(0)
 		if r.Err == bk.OK {
