@@ -27,6 +27,13 @@ var segmentMutants = []mutant{
 		edits: []edit{{"storage/segment/registry.go", "	if err := l.fs.SyncDir(l.dir); err != nil {\n		s.file.Close()", "	if err := error(nil); err != nil {\n		s.file.Close()"}},
 	},
 	{
+		name: "zeros over what is stored", breaks: "the goroutine that writes zeros ahead goes on in a segment that the writer has begun", by: "segment-power", says: "was acknowledged|ledger|STB-SEGMENT",
+		edits: []edit{
+			{"storage/segment/ahead.go", "	zeros        []byte // one step\n", "	zeros        []byte // one step\n	seg          *segment\n"},
+			{"storage/segment/ahead.go", "	if s == nil || l.refusing() {\n", "	if a.seg != nil && a.seg.disk < l.o.SegmentBytes {\n		s = a.seg\n	}\n	a.seg = s\n	if s == nil || l.refusing() {\n"},
+		},
+	},
+	{
 		name: "table flush skipped", breaks: "a segment counts as sealed before the ledger table that covers its fences and keys is durable, and is recycled", by: "segment-power", says: "ledger",
 		edits: []edit{{"storage/segment/seal.go", "	if err := l.table.flush(); err != nil {\n		return err\n	}\n	l.reg.seal(a)\n", "	l.reg.seal(a)\n"}},
 	},

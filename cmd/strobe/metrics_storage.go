@@ -33,6 +33,7 @@ var logMetrics = []metric[segment.Metrics]{
 	{"strobe_bookie_log_queue_limit_bytes", "How much of them there may be.", func(m *segment.Metrics) float64 { return float64(m.QueueLimit) }},
 	{"strobe_bookie_log_syncs_total", "Groups of records made durable, one sync each.", func(m *segment.Metrics) float64 { return float64(m.Syncs) }},
 	{"strobe_bookie_log_written_bytes_total", "Bytes of groups and index blocks written.", func(m *segment.Metrics) float64 { return float64(m.WrittenBytes) }},
+	{"strobe_bookie_log_ahead_bytes_total", "Zeros written over the next segment before it was needed.", func(m *segment.Metrics) float64 { return float64(m.AheadBytes) }},
 	{"strobe_bookie_log_open_segments", "Segments without a footer.", func(m *segment.Metrics) float64 { return float64(m.OpenSegments) }},
 	{"strobe_bookie_log_sealed_segments", "Segments with a footer, in use.", func(m *segment.Metrics) float64 { return float64(m.SealedSegments) }},
 	{"strobe_bookie_log_pool_segments", "Dead segments, to be recycled.", func(m *segment.Metrics) float64 { return float64(m.PoolSegments) }},

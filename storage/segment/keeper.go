@@ -80,7 +80,7 @@ func (k *keeper) close() {
 	_ = k.saveMark()
 }
 
-// prepare readies the next segment once the current one is half full, so that the writer does not wait for it.
+// prepare readies the next segment once the writer asks for it, so that it does not wait for it.
 func (k *keeper) prepare() error {
 	l := k.log
 	if !l.wantNext.Load() {

@@ -110,7 +110,14 @@ func TestDeletedLedgersFreeTheirSegments(t *testing.T) {
 		fill(t, l, []int64{id}, 0, 200, 1000)
 		mustAppend(t, l, remove(id))
 	}
-	await(t, l, "freeing", func() bool { m := l.Metrics(); return m.OpenSegments == 1 && m.SealedSegments <= 3 })
+	living, err := l.table.rows(2) // in how many segments that is depends on how soon the first ones were left
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, l, "freeing", func() bool {
+		m := l.Metrics()
+		return m.OpenSegments == 1 && m.SealedSegments <= len(living)+1 && m.PoolSegments <= 4
+	})
 	if m := l.Metrics(); m.Recycled < 3 {
 		t.Fatalf("%+v", m)
 	}

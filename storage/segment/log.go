@@ -27,6 +27,7 @@ type Log struct {
 	writer    *writer
 	completer completer
 	keeper    keeper
+	ahead     *ahead
 	internal  *survivorsDone
 	state     state
 	metrics   counters
@@ -36,7 +37,7 @@ type Log struct {
 	cache   cache
 	missing map[uint64]bool // generations that should be here and are not; set by Open
 
-	preparing  sync.Mutex
+	preparing  turn
 	generation uint64 // of the youngest segment; guarded by preparing
 	wantNext   atomic.Bool
 	wantRoll   atomic.Bool
@@ -56,6 +57,12 @@ type Log struct {
 	closeErr   error
 }
 
+// turn is a lock that is held while the disk works. A channel, since fake time does not pass where a goroutine waits for a mutex.
+type turn chan struct{}
+
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
+
 // readCache is how many bytes of places are kept for reads.
 const readCache = 8 << 20
 
@@ -63,11 +70,12 @@ const readCache = 8 << 20
 // and appends are taken. Errors are faults.
 func Open(dir string, o Options) (*Log, error) {
 	o = o.withDefaults()
-	l := &Log{o: o, fs: o.FS, dir: dir, closed: make(chan struct{}), kicks: make(chan struct{}, 1), missing: map[uint64]bool{}, started: time.Now()}
+	l := &Log{o: o, fs: o.FS, dir: dir, closed: make(chan struct{}), kicks: make(chan struct{}, 1), preparing: make(turn, 1), missing: map[uint64]bool{}, started: time.Now()}
 	l.queue.limit = o.QueueBytes
 	l.queue.wake.L = &l.queue.mu
 	l.cache.limit = readCache
 	l.keeper.log = l
+	l.ahead = newAhead(l)
 	l.internal = &survivorsDone{}
 	l.internal.cond.L = &l.internal.mu
 	l.reg.sealed = map[uint64]*segment{}
@@ -81,7 +89,7 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, asFault(err)
 	}
 	l.table.live.Store(true)
-	l.goroutines.Add(3)
+	l.goroutines.Add(4)
 	go func() {
 		defer l.goroutines.Done()
 		l.writer.run()
@@ -93,6 +101,10 @@ func Open(dir string, o Options) (*Log, error) {
 	go func() {
 		defer l.goroutines.Done()
 		l.keeper.run()
+	}()
+	go func() {
+		defer l.goroutines.Done()
+		l.ahead.run()
 	}()
 	l.kick()
 	return l, nil

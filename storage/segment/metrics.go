@@ -5,6 +5,7 @@ import "sync/atomic"
 type counters struct {
 	syncs     atomic.Int64
 	bytes     atomic.Int64
+	ahead     atomic.Int64
 	sealed    atomic.Int64
 	freed     atomic.Int64
 	recycled  atomic.Int64
@@ -17,6 +18,7 @@ type Metrics struct {
 	QueueLimit     int64
 	Syncs          int64 // counter: groups made durable
 	WrittenBytes   int64 // counter: bytes of groups and index blocks
+	AheadBytes     int64 // counter: zeros written over the next segment before it was needed
 	OpenSegments   int   // without a footer
 	SealedSegments int
 	PoolSegments   int   // dead, to be recycled
@@ -35,7 +37,7 @@ type Metrics struct {
 func (l *Log) Metrics() Metrics {
 	m := Metrics{
 		QueueBytes: l.queue.pending(), QueueLimit: l.queue.limit,
-		Syncs: l.metrics.syncs.Load(), WrittenBytes: l.metrics.bytes.Load(), Sealed: l.metrics.sealed.Load(),
+		Syncs: l.metrics.syncs.Load(), WrittenBytes: l.metrics.bytes.Load(), AheadBytes: l.metrics.ahead.Load(), Sealed: l.metrics.sealed.Load(),
 		Freed: l.metrics.freed.Load(), Recycled: l.metrics.recycled.Load(), Survivors: l.metrics.survivors.Load(),
 		Limbo: l.lostUpTo.Load() > 0, ReadOnly: l.refusing(),
 	}

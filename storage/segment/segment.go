@@ -16,7 +16,7 @@ type segment struct {
 	seed seed
 	name string
 	file vfs.File
-	disk int64 // bytes of the file when this lap began: writing them takes no more disk
+	disk int64 // bytes of the file when this lap began, and those written ahead: writing them takes no more disk. Preparing guards that of the next one, none changes later
 
 	end  atomic.Int64 // how far its groups are durable
 	refs atomic.Int32 // the registry's one and those of readers; at 0 the file may be recycled

@@ -22,8 +22,9 @@ type writer struct {
 	previous uint32 // checksum of its header
 	indexAt  int64  // the next index block goes in front of the first group behind this
 	builder  indexBuilder
-	halfway  bool // the next segment was asked for
+	asked    bool // for the next segment
 	buf      []byte
+	aheadAt  int64 // bytes of the log at which ahead is kicked next
 	budget   int64 // new bytes that may be written before the next look at the free space
 
 	free chan *commit
@@ -42,7 +43,7 @@ func (w *writer) open(s *active, pos int64) {
 	w.seg, w.pos = s, pos
 	w.indexAt = (pos/w.log.o.indexBytes + 1) * w.log.o.indexBytes
 	w.builder.reset(pos)
-	w.halfway = false
+	w.asked = false
 }
 
 func (w *writer) run() {
@@ -284,9 +285,10 @@ func (w *writer) advance(c *commit, t tail) {
 		}
 	}
 	w.pos, w.number, w.previous = t.pos, t.number, t.previous
-	if !w.halfway && w.pos > w.log.o.SegmentBytes/2 {
-		w.halfway = true
+	if !w.asked && w.pos > w.log.o.SegmentBytes/soon {
+		w.asked = true
 		w.log.wantNext.Store(true)
 		w.log.kick()
 	}
+	w.appended()
 }

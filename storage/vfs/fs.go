@@ -55,6 +55,12 @@ type Allocator interface {
 	Allocate(size int64) error
 }
 
+// Starter is a File that can begin to write back what was written, so that a later Sync has less to do.
+type Starter interface {
+	// StartSync begins it for size bytes from there on. Nothing is durable by that, and errors are Sync's to tell.
+	StartSync(from, size int64)
+}
+
 // LockedError says that somebody else has the lock.
 type LockedError struct {
 	Name string

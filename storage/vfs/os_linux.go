@@ -18,3 +18,8 @@ func syncData(f *os.File) error {
 func allocate(f *os.File, size int64) error {
 	return unix.Fallocate(int(f.Fd()), 0, 0, size)
 }
+
+// StartSync implements Starter.
+func (f *osFile) StartSync(from, size int64) {
+	_ = unix.SyncFileRange(int(f.Fd()), from, size, unix.SYNC_FILE_RANGE_WRITE)
+}
