@@ -107,12 +107,14 @@ func envOr(name, def string) string {
 func Run(ctx context.Context, root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fault.CLIUsage.New("%w", err).WithFix("See `%s --help`.", c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return ExitOK
+	}
+	var word string
+	if n, _ := fmt.Sscanf(err.Error(), "unknown command %q for", &word); n == 1 { // the root's, which is asked before its Args
+		err = knownCommand(root, []string{word})
 	}
 	var quiet quietError
 	if errors.As(err, &quiet) {
@@ -141,8 +143,6 @@ func exitCode(err error) int {
 		return ExitUnreachable
 	case fault.Has(err, fault.CLITimeout):
 		return ExitTimeout
-	case strings.HasPrefix(err.Error(), "unknown command"):
-		return ExitUsage
 	}
 	return ExitFailed
 }
@@ -165,9 +165,6 @@ func PrintError(w io.Writer, err error, color bool) {
 	}
 	if !ok {
 		fmt.Fprintf(w, "%s%v\n", head, err)
-		if strings.HasPrefix(err.Error(), "unknown command") {
-			fmt.Fprintln(w, "  See `strobe --help`.")
-		}
 		return
 	}
 	fmt.Fprintf(w, "%s%v\n", head, err)
@@ -196,33 +193,10 @@ func faultNamedIn(err error) (*fault.Error, bool) {
 	return nil, false
 }
 
-// noArgs, oneArg and the like refuse with the command's own usage line.
-func args(n int, what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, got []string) error {
-		if len(got) == n {
-			return nil
-		}
-		if n == 0 {
-			return fault.CLIUsage.New("%s takes no argument, got %q", c.CommandPath(), got).WithFix("See `%s --help`.", c.CommandPath())
-		}
-		return fault.CLIUsage.New("%s takes %s, got %d arguments", c.CommandPath(), what, len(got)).WithFix("Usage: %s", c.UseLine())
-	}
-}
-
 // group makes a command that only holds others; without one of them it shows its help.
 func group(use, alias, groupID, short, long string) *cobra.Command {
 	return &cobra.Command{Use: use, Aliases: []string{alias}, GroupID: groupID, Short: short, Long: long,
-		Args: func(c *cobra.Command, got []string) error {
-			if len(got) == 0 {
-				return nil
-			}
-			var names []string
-			for _, s := range c.Commands() {
-				names = append(names, s.Name())
-			}
-			return fault.CLIUsage.New("%s has no command %q%s", c.CommandPath(), got[0], fault.DidYouMean(got[0], names)).
-				WithFix("See `%s --help`.", c.CommandPath())
-		},
+		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 }
 
