@@ -31,6 +31,11 @@ func (b *bench) publishMax(ctx context.Context, f form, s shape) error {
 		if err := b.startNATS(ctx, ps, s); err != nil {
 			return err
 		}
+		e := &ends{shape: s.Shape}
+		e.producer, err = load.NewProducer(ctx, ps.server.Pulsar, "persistent://public/default/unread", s.Shape)
+		if err := ps.add(unread, e, err); err != nil {
+			return err
+		}
 	}
 	for _, e := range ps.all {
 		if e.log == nil {
@@ -78,7 +83,8 @@ func (b *bench) publishMax(ctx context.Context, f form, s shape) error {
 		b.add(r.row(report.Row{What: what, Of: name}, strobe, name, "rate"))
 	}
 	if beside {
-		b.add(r.row(report.Row{What: what, Of: peerNATS, Goal: report.AtLeast(aheadOfNATS)}, strobe, peerNATS, "rate"))
+		b.add(r.row(report.Row{What: what, Of: peerNATS}, strobe, peerNATS, "rate"))
+		b.add(r.row(report.Row{What: what + ", nobody reads", Of: peerNATS, Goal: report.AtLeast(aheadOfNATS)}, unread, peerNATS, "rate"))
 	}
 	made := report.Row{What: fmt.Sprintf("allocations for an entry published and delivered, %s", s.Shape), Unit: report.Plain}
 	if s.Messages == 1 {

@@ -13,6 +13,7 @@ import (
 const (
 	strobe   = "strobe"
 	other    = "the other strobe"
+	unread   = "strobe, nobody reads" // the same one, another topic
 	tcp      = "F3"
 	direct   = "F3 -direct"
 	separate = "F3 in five processes"
