@@ -26,7 +26,7 @@ const (
 	aheadStep   = 1 << 20 // bytes of zeros written at once
 	largeCommit = 1 << 20
 	// soon is where in a segment the next one is asked for, as a part of it, and pace how many zeros are written for a byte appended from there
-	// on: evenly, and done a little before the segment is full.
+	// on, if the next one is as large: evenly, and done a little before the segment is full.
 	soon, pace = 8, 1.25
 	// youngPace is the pace while what is appended to was not written ahead, as the first segment of a log: the sooner it is left the better.
 	youngPace = 4
@@ -70,10 +70,10 @@ func (a *ahead) earn() {
 	m := &a.log.metrics
 	bytes, syncs := m.bytes.Load(), m.syncs.Load()
 	if more := bytes - a.bytes; more < largeCommit*(syncs-a.syncs) {
-		if young(a.log.reg.last(), a.log.o.SegmentBytes) {
+		if s := a.log.reg.last(); a.young(s) {
 			a.credit += youngPace * more
 		} else {
-			a.credit += int64(pace * float64(more))
+			a.credit += int64(pace * float64(more) * float64(a.log.o.sizeOf(s.generation+1)) / float64(a.log.o.sizeOf(s.generation)))
 		}
 	}
 	a.bytes, a.syncs = bytes, syncs
@@ -93,7 +93,7 @@ func (a *ahead) step() bool {
 		return false
 	}
 	from := max(s.disk, groupsAt) // the header is there
-	left := l.o.SegmentBytes - from
+	left := l.o.sizeOf(s.generation) - from
 	if left <= 0 {
 		a.leave()
 		return false
@@ -125,10 +125,12 @@ func (a *ahead) step() bool {
 
 // leave has the writer go on in the next segment, which is ready, when it has come to where nothing was written before.
 func (a *ahead) leave() {
-	if young(a.log.reg.last(), a.log.o.SegmentBytes) {
+	if a.young(a.log.reg.last()) {
 		a.log.wantRoll.Store(true)
 	}
 }
 
-// young reports whether the log appends to a segment where nothing was written before.
-func young(a *active, size int64) bool { return a.disk < size && a.end.Load() > a.disk }
+// young reports whether s is appended to where nothing was written before.
+func (a *ahead) young(s *active) bool {
+	return s.disk < a.log.o.sizeOf(s.generation) && s.end.Load() > s.disk
+}

@@ -179,3 +179,25 @@ func TestWritingAheadFails(t *testing.T) {
 		})
 	}
 }
+
+// TestFirstSegmentsAreSmall: each is twice as large as the one before, up to the size that was asked for. A record that is larger than one of them
+// is stored all the same.
+func TestFirstSegmentsAreSmall(t *testing.T) {
+	fs := vfs.NewMem()
+	fs.SetCapacity(128 << 20) // too little to write ahead, so that none is left early
+	l := open(t, fs, Options{SegmentBytes: 32 << 20})
+	mustAppend(t, l, key(1))
+	fill(t, l, []int64{1}, 0, 70, 1<<20)
+	for generation, full := range map[uint64]int64{1: 8 << 20, 2: 16 << 20, 3: 32 << 20} {
+		if n := size(t, fs, generation); n < full-2<<20 || n > full+1<<20 {
+			t.Errorf("segment %d has %d bytes", generation, n)
+		}
+	}
+	checkEntries(t, l, 1, 0, 69, 1<<20)
+
+	l = open(t, vfs.NewMem(), Options{})
+	mustAppend(t, l, key(1), entry(1, 0, 10<<20), entry(1, 1, 10<<20))
+	mustAppend(t, l, entry(1, 2, 20<<20))
+	checkEntries(t, l, 1, 0, 1, 10<<20)
+	checkEntries(t, l, 1, 2, 2, 20<<20)
+}

@@ -11,7 +11,7 @@ import (
 // Options of a log. The zero value is good.
 type Options struct {
 	FS           vfs.FS // nil: the operating system's
-	SegmentBytes int64  // size of a segment, 0: 256 MiB, at most 2 GiB
+	SegmentBytes int64  // size of a segment but for the first ones (see sizeOf), 0: 256 MiB, at most 2 GiB
 	QueueBytes   int64  // records that wait or are being written, 0: 64 MiB; beyond it bk.ErrTooMany
 	ReserveBytes int64  // disk that entries leave free for fences, deletes and tables, 0: 64 MiB, negative: none
 	PoolSegments int    // dead segments kept for recycling, 0: 4; the others are removed
@@ -37,10 +37,22 @@ var ErrNotNow = errors.New("not now")
 
 const (
 	defaultSegment = 256 << 20
+	firstSegment   = 8 << 20
 	minSegment     = 16 << 10
 	maxCommit      = 4 << 20 // bytes of one group, but for a single larger record
 	copyBelow      = 8 << 10 // smaller bodies are gathered, larger ones are written from where they lie
 )
+
+// sizeOf is where a segment of a generation counts as full. The first one of a log is small and each one after it twice as large, until they
+// have SegmentBytes: so a young log comes soon to a file that was written ahead, and one that is hardly used is small. A larger group makes a
+// segment of its own.
+func (o *Options) sizeOf(generation uint64) int64 {
+	size := int64(firstSegment)
+	for ; size < o.SegmentBytes && generation > 1; generation-- {
+		size *= 2
+	}
+	return min(size, o.SegmentBytes)
+}
 
 func (o Options) withDefaults() Options {
 	if o.FS == nil {

@@ -105,7 +105,7 @@ func (k *keeper) dropNext() error {
 	l.reg.mu.RLock()
 	s := l.reg.next
 	l.reg.mu.RUnlock()
-	if s == nil || s.disk >= l.o.SegmentBytes {
+	if s == nil || s.disk >= l.o.sizeOf(s.generation) {
 		return nil
 	}
 	if err := l.fs.Remove(s.name); err != nil {

@@ -17,6 +17,7 @@ type commit struct {
 type writer struct {
 	log      *Log
 	seg      *active
+	size     int64  // where seg is full
 	pos      int64  // where the next group goes; everything before is synced
 	number   uint64 // of the last group
 	previous uint32 // checksum of its header
@@ -40,7 +41,7 @@ func newWriter(l *Log) *writer {
 
 // open makes s the segment that is appended to, at pos.
 func (w *writer) open(s *active, pos int64) {
-	w.seg, w.pos = s, pos
+	w.seg, w.pos, w.size = s, pos, w.log.o.sizeOf(s.generation)
 	w.indexAt = (pos/w.log.o.indexBytes + 1) * w.log.o.indexBytes
 	w.builder.reset(pos)
 	w.asked = false
@@ -50,7 +51,7 @@ func (w *writer) run() {
 	defer close(w.full)
 	for {
 		c := <-w.free
-		limit := min(maxCommit, w.log.o.SegmentBytes-w.pos-groupHeaderSize)
+		limit := min(maxCommit, w.size-w.pos-groupHeaderSize)
 		c.records = w.log.queue.take(c.records[:0], limit)
 		if len(c.records) == 0 {
 			return
@@ -65,7 +66,7 @@ func (w *writer) commit(c *commit) {
 	c.offs = c.offs[:0]
 	c.bytes = 0
 	length, written := w.admit(c)
-	if written > 0 && (w.pos+groupHeaderSize+length > w.log.o.SegmentBytes && w.pos > groupsAt || w.log.wantRoll.CompareAndSwap(true, false)) {
+	if written > 0 && (w.pos+groupHeaderSize+length > w.size && w.pos > groupsAt || w.log.wantRoll.CompareAndSwap(true, false)) {
 		err := w.roll()
 		if err != nil && noSpace(err) && w.log.dropBallast() {
 			err = w.roll()
@@ -285,7 +286,7 @@ func (w *writer) advance(c *commit, t tail) {
 		}
 	}
 	w.pos, w.number, w.previous = t.pos, t.number, t.previous
-	if !w.asked && w.pos > w.log.o.SegmentBytes/soon {
+	if !w.asked && w.pos > w.size/soon {
 		w.asked = true
 		w.log.wantNext.Store(true)
 		w.log.kick()
