@@ -23,6 +23,10 @@ var suites = map[string]*suite{
 		pkg: "storage/segment", run: "^TestRot$", args: []string{"-seeds=20"}, timeout: 2 * time.Minute,
 		what: "random bytes of a log are damaged",
 	},
+	"segment-full": {
+		pkg: "storage/segment", run: "^TestReserveIsNotForEntries$", unit: true,
+		what: "somebody else fills the disk when a segment has just begun",
+	},
 	"ledger-sim": {
 		pkg: "storage/ledger", run: "^TestSimulation$", args: []string{"-sim.seeds=1000"}, timeout: 90 * time.Second,
 		what: "a writer, bookies that die, hang, lose power and come back, metadata whose answers get lost, recoverers that die in the middle; in fake time",

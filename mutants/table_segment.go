@@ -34,6 +34,10 @@ var segmentMutants = []mutant{
 		},
 	},
 	{
+		name: "reserve given to entries", breaks: "an entry goes by an earlier look at the disk and takes what fences and deletes live on", by: "segment-full", says: "took of the reserve",
+		edits: []edit{{"storage/segment/space.go", " && (l.ballast.Load() || l.o.ReserveBytes == 0) {", " {"}},
+	},
+	{
 		name: "table flush skipped", breaks: "a segment counts as sealed before the ledger table that covers its fences and keys is durable, and is recycled", by: "segment-power", says: "ledger",
 		edits: []edit{{"storage/segment/seal.go", "	if err := l.table.flush(); err != nil {\n		return err\n	}\n	l.reg.seal(a)\n", "	l.reg.seal(a)\n"}},
 	},

@@ -260,7 +260,7 @@ func TestFullDiskByOthers(t *testing.T) {
 	}
 	await(t, l, "giving up the reserve", func() bool { _, err := fs.Stat("log/reserve"); return err != nil })
 	if free, err := fs.Free("log"); err != nil || free < o.ReserveBytes/4 {
-		t.Errorf("entries took of the reserve: %d bytes are left, %v", free, err)
+		t.Fatalf("entries took of the reserve: %d bytes are left, %v", free, err)
 	}
 	mustAppend(t, l, fence(1), remove(1))
 	await(t, l, "recovery", func() bool { return l.ReadOnly() == nil })
@@ -269,6 +269,42 @@ func TestFullDiskByOthers(t *testing.T) {
 	if errors.Is(l.ReadOnly(), bk.ErrIO) {
 		t.Fatal(l.ReadOnly())
 	}
+}
+
+// Somebody else fills the disk when there is room in the file that is written to, and no next one: what making one gives up of the reserve is not for
+// entries.
+func TestReserveIsNotForEntries(t *testing.T) {
+	fs := vfs.NewMem()
+	o := medium()
+	o.ReserveBytes = 1 << 20
+	fs.SetCapacity(64 << 20)
+	l := open(t, fs, o)
+	mustAppend(t, l, key(1))
+	e := int64(0)
+	for begun := false; !begun || !l.ballast.Load(); e++ {
+		mustAppend(t, l, entry(1, e, 1000))
+		l.reg.mu.RLock()
+		s, next := l.reg.open[len(l.reg.open)-1], l.reg.next
+		l.reg.mu.RUnlock()
+		begun = next == nil && s.disk == o.SegmentBytes && s.end.Load() < o.SegmentBytes/soon-4000
+		if e > 100_000 {
+			t.Fatal("no segment was written ahead")
+		}
+	}
+	fs.SetCapacity(fs.Used())
+	for ; ; e++ {
+		if c := appendAll(l, entry(1, e, 1000)); c[0] == bk.ErrReadOnly {
+			break
+		} else if c[0] != bk.OK || e > 200_000 {
+			t.Fatal(e, c)
+		}
+	}
+	if free, err := fs.Free("log"); err != nil || free < o.ReserveBytes/4 {
+		t.Fatalf("entries took of the reserve: %d bytes are left, %v", free, err)
+	}
+	checkEntries(t, l, 1, 0, e-1, 1000)
+	mustAppend(t, l, fence(1), remove(1))
+	await(t, l, "recovery", func() bool { return l.ReadOnly() == nil })
 }
 
 // While the table finds no space, it tries again from time to time. The keeper's hint to try and the answer that it was in vain

@@ -30,9 +30,9 @@ type record struct {
 
 	mu       sync.Mutex
 	entries  []*entry
-	at       map[bk.Position]*entry  // acknowledged there
-	seen     map[bk.Position]string  // read there by anybody
-	steps    map[[2]bk.Position]bool // of readers, from one entry to the next
+	at       map[bk.Position]*entry    // acknowledged there
+	seen     map[bk.Position]string    // read there by anybody
+	steps    map[[2]bk.Position]string // of readers, from one entry to the next: who
 	cursors  map[string]*cursorRecord
 	ledgers  []int64 // that owners had in their lists
 	isKnown  map[int64]bool
@@ -41,7 +41,7 @@ type record struct {
 }
 
 func newRecord(h *history) *record {
-	r := &record{h: h, at: map[bk.Position]*entry{}, seen: map[bk.Position]string{}, steps: map[[2]bk.Position]bool{}, cursors: map[string]*cursorRecord{}, isKnown: map[int64]bool{}}
+	r := &record{h: h, at: map[bk.Position]*entry{}, seen: map[bk.Position]string{}, steps: map[[2]bk.Position]string{}, cursors: map[string]*cursorRecord{}, isKnown: map[int64]bool{}}
 	r.calm = sync.NewCond(&r.mu)
 	return r
 }
@@ -97,7 +97,7 @@ func (r *record) read(who string, after bk.Position, list []managed.Entry) bk.Po
 		}
 		r.seen[e.Position] = s
 		if after != bk.Earliest {
-			r.steps[[2]bk.Position{after, e.Position}] = true
+			r.steps[[2]bk.Position{after, e.Position}] = who
 			if !after.Less(e.Position) {
 				r.h.fault("%s reads %v after %v", who, e.Position, after)
 			}
