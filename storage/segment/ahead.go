@@ -8,7 +8,7 @@ import (
 
 // ahead writes zeros over the next segment while the one before it fills, so that a commit overwrites: the first write to a part of a file
 // takes pages and blocks, and has the file system's own journal synced before the commit is, which about doubles the time
-// (docs/RATIONALE.md). A segment that is recycled has all that and is left alone.
+// (docs/RATIONALE.md). A file that is recycled has all that, as far as it goes.
 //
 // It goes at the pace of what is appended, so that a log that nobody uses writes nothing, and only while commits are small: where each
 // carries megabytes, the disk's bandwidth is what counts.
@@ -86,9 +86,7 @@ func (a *ahead) step() bool {
 	l := a.log
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
-	l.reg.mu.RLock()
-	s := l.reg.next
-	l.reg.mu.RUnlock()
+	s := l.reg.upcoming()
 	if s == nil || l.refusing() {
 		return false
 	}
@@ -125,7 +123,7 @@ func (a *ahead) step() bool {
 
 // leave has the writer go on in the next segment, which is ready, when it has come to where nothing was written before.
 func (a *ahead) leave() {
-	if a.young(a.log.reg.last()) {
+	if s := a.log.reg.last(); a.young(s) && s.end.Load() > a.log.o.sizeOf(s.generation)/soon {
 		a.log.wantRoll.Store(true)
 	}
 }

@@ -1,4 +1,4 @@
-// Package segment is the store of a bookie: one log in files of fixed size that is the journal and, at the same time, the
+// Package segment is the store of a bookie: one log in files that is the journal and, at the same time, the
 // place from which entries are read.
 //
 // Life of a record: Append puts it in a queue bounded by bytes. The writing goroutine drains the queue, writes what it got as

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// keeper is the one background goroutine: it seals full segments, keeps the table, frees segments, prepares the next one, watches
+// keeper is the goroutine behind the writer's back: it seals full segments, keeps the table, frees segments, prepares the next one, watches
 // the disk and saves the watermark. It sleeps until it is kicked; only while the disk is full it looks every second.
 type keeper struct {
 	log        *Log
@@ -88,13 +88,14 @@ func (k *keeper) prepare() error {
 	}
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
-	l.reg.mu.RLock()
-	have := l.reg.next != nil
-	l.reg.mu.RUnlock()
-	if have || l.full() != nil {
-		return nil
+	have := l.reg.upcoming() != nil
+	if !have && l.full() != nil {
+		return nil // later
 	}
 	l.wantNext.Store(false)
+	if have {
+		return nil
+	}
 	s, err := l.prepare()
 	if err != nil {
 		if !noSpace(err) {
@@ -109,20 +110,20 @@ func (k *keeper) prepare() error {
 	return nil
 }
 
-// trimPool removes dead segments that are more than the pool keeps, after the table forgot them durably.
+// trimPool removes dead segments that are more than the pool keeps, and while the disk is full those that are too small to be of use, after the
+// table forgot them durably.
 func (k *keeper) trimPool() error {
 	l := k.log
 	flushed := false
 	for {
-		l.reg.mu.Lock()
-		n := len(l.reg.pool)
-		if n <= max(l.o.PoolSegments, 0) {
-			l.reg.mu.Unlock()
+		small := int64(0)
+		if l.full() != nil {
+			small = l.roomy()
+		}
+		s := l.reg.surplus(max(l.o.PoolSegments, 0), small)
+		if s == nil {
 			return nil
 		}
-		s := l.reg.pool[0]
-		l.reg.pool = append([]*segment(nil), l.reg.pool[1:]...)
-		l.reg.mu.Unlock()
 		if !flushed {
 			if err := k.roomForTable(); err != nil {
 				return err

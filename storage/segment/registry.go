@@ -67,6 +67,56 @@ func (r *registry) last() *active {
 	return r.open[len(r.open)-1]
 }
 
+// upcoming is the segment that comes after the last; nil: none was made yet. Whoever holds preparing has it to himself.
+func (r *registry) upcoming() *segment {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.next
+}
+
+// written reports whether there is a file to go on in that was written before, as far as size at least: it takes no more disk.
+func (r *registry) written(size int64) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.next != nil && r.next.disk >= size || slices.ContainsFunc(r.pool, func(s *segment) bool { return s.written() >= size })
+}
+
+// largest takes the file out of the pool of which most was written; nil: there is none.
+func (r *registry) largest() *segment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.pool) == 0 {
+		return nil
+	}
+	best := 0
+	for i, s := range r.pool {
+		if s.written() >= r.pool[best].written() {
+			best = i
+		}
+	}
+	return r.takeLocked(best)
+}
+
+// surplus takes a dead segment out of the pool: one that has fewer than small bytes, or the oldest if there are more than keep; nil if there is none.
+func (r *registry) surplus(keep int, small int64) *segment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.pool, func(s *segment) bool { return s.written() < small })
+	if i < 0 && len(r.pool) > keep {
+		i = 0
+	}
+	if i < 0 {
+		return nil
+	}
+	return r.takeLocked(i)
+}
+
+func (r *registry) takeLocked(i int) *segment {
+	s := r.pool[i]
+	r.pool = slices.Delete(slices.Clone(r.pool), i, i+1)
+	return s
+}
+
 // add makes s the segment that is appended to.
 func (r *registry) add(a *active) {
 	r.mu.Lock()
@@ -101,13 +151,7 @@ func (r *registry) deletedAfter(ledger int64, generation uint64) bool {
 // caller holds preparing, so that generations ascend in the order of the log.
 func (l *Log) prepare() (*segment, error) {
 	generation := l.generation + 1
-	l.reg.mu.Lock()
-	var old *segment
-	if n := len(l.reg.pool); n > 0 {
-		old = l.reg.pool[n-1]
-		l.reg.pool = l.reg.pool[:n-1]
-	}
-	l.reg.mu.Unlock()
+	old := l.reg.largest()
 	step := "prepare"
 	if old != nil {
 		step = "recycle"

@@ -19,6 +19,7 @@ func (w *writer) roll() error {
 		l.rolls(w.seg)
 		w.seg.last = link{known: true, number: w.number, sum: w.previous}
 	}
+	l.wantRoll.Store(false) // whoever wanted it has it
 	a := &active{segment: s, index: newIndex()}
 	l.reg.add(a)
 	w.open(a, groupsAt)

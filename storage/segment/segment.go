@@ -58,6 +58,9 @@ func newSegment(h header, dir string, f vfs.File, disk int64) *segment {
 	return s
 }
 
+// written is how much of the file was written once.
+func (s *segment) written() int64 { return max(s.disk, s.end.Load()) }
+
 // writeHeader begins the generation: the page of header and seal is overwritten whole.
 func (s *segment) writeHeader() error {
 	if _, err := s.file.WriteAt(append(s.headers(), make([]byte, groupsAt-sealAt)...), 0); err != nil {

@@ -82,30 +82,30 @@ func (k *keeper) space() error {
 		l.table.retry() // whatever the free space is said to be: without the table nothing is sealed
 		return nil
 	}
-	l.reg.mu.RLock()
-	recycled := len(l.reg.pool) > 0
-	l.reg.mu.RUnlock()
-	if enough := half + half/2 + min(l.o.SegmentBytes/8, spaceStep); !recycled && free < enough {
+	written := l.reg.written(l.roomy())
+	if !written && free < half+half/2+l.roomy() {
 		return nil
 	}
-	if recycled {
-		l.wantRoll.Store(true) // a file that was written before takes no more disk
+	if written {
+		l.wantRoll.Store(true)
 	}
 	l.state.change(func(s *state) { s.full = nil })
 	l.o.Log.Info("entries taken again", "free", free)
 	return nil
 }
 
+// roomy is the least that there must be room for before entries are taken again.
+func (l *Log) roomy() int64 { return min(l.o.SegmentBytes/8, spaceStep) }
+
 // dropNext gives up the next segment if writing it would take disk. What was written ahead is free again, and a file of the pool can take the
-// place and the generation: one left out looks like a loss to a start without the table.
+// place and the generation: one left out looks like a loss to a start without the table. So does one that the watermark names, and one whose
+// header tells, before the table does durably, that an older segment is no more: those stay.
 func (k *keeper) dropNext() error {
 	l := k.log
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
-	l.reg.mu.RLock()
-	s := l.reg.next
-	l.reg.mu.RUnlock()
-	if s == nil || s.disk >= l.o.sizeOf(s.generation) {
+	s := l.reg.upcoming()
+	if s == nil || s.disk >= l.o.sizeOf(s.generation) || s.recycled > 0 || s.generation != l.generation || s.generation <= k.marked.generation {
 		return nil
 	}
 	if err := l.fs.Remove(s.name); err != nil {
@@ -119,6 +119,7 @@ func (k *keeper) dropNext() error {
 		return l.prepareFailed(err) // it may come back
 	}
 	l.generation--
+	l.wantNext.Store(true) // when there is space
 	return nil
 }
 

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"errors"
+	"math"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -21,9 +22,17 @@ var errAborted = errors.New("aborted")
 // survivors frees the segment with the fewest living records, if they are few, by appending those to the head of the log again.
 // The segment is dead once all copies are durable; fences and keys in it are covered by the table since it was sealed.
 func (k *keeper) survivors() error {
+	limit := int64(math.MaxInt64)
+	if l := k.log; l.full() != nil { // what is left is for fences and deletes first
+		free, err := l.fs.Free(l.dir)
+		if err != nil {
+			return err
+		}
+		limit = free / 4
+	}
 	var best *segment
 	for _, s := range k.sealedSegments() {
-		if s.stuck || s.live == 0 || s.live*survivorShare >= s.total {
+		if s.stuck || s.live == 0 || s.live*survivorShare >= s.total || s.live > limit {
 			continue
 		}
 		if best == nil || s.live < best.live {

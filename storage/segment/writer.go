@@ -66,7 +66,7 @@ func (w *writer) commit(c *commit) {
 	c.offs = c.offs[:0]
 	c.bytes = 0
 	length, written := w.admit(c)
-	if written > 0 && (w.pos+groupHeaderSize+length > w.size && w.pos > groupsAt || w.log.wantRoll.CompareAndSwap(true, false)) {
+	if written > 0 && (w.pos+groupHeaderSize+length > w.size && w.pos > groupsAt || w.log.wantRoll.Load()) {
 		err := w.roll()
 		if err != nil && noSpace(err) && w.log.dropBallast() {
 			err = w.roll()
@@ -162,7 +162,7 @@ func (w *writer) admit(c *commit) (length int64, written int) {
 				r.Err = bk.ErrBadRequest
 			case r.Kind != bk.RecordEntry && (size > maxControl || len(r.Body.B) > 0):
 				r.Err = bk.ErrBadRequest
-			case size > w.log.o.SegmentBytes-groupsAt-groupHeaderSize:
+			case size > w.log.o.SegmentBytes-groupsAt-groupHeaderSize && !w.log.survivor(r): // it was taken when segments were larger
 				r.Err = bk.ErrEntryTooLarge
 			default:
 				off = 1
