@@ -103,8 +103,9 @@ func (b *bench) catchUp(ctx context.Context, f form) error {
 	row := r.row(report.Row{What: fmt.Sprintf("catch-up of %d MiB while 10 K x 1 KiB a second are written, %s", size>>20, shape), Unit: report.BytesPerSecond,
 		Of: "F8", Goal: report.AtLeast(f.catchUp)}, strobe, "F8", "bytes")
 	b.add(row)
-	row.Of, row.Goal = besideF3, report.Goal{}
-	b.add(r.row(row, strobe, besideF3, "bytes"))
+	beside := row
+	beside.Of, beside.Goal = besideF3, report.Goal{}
+	b.add(r.row(beside, strobe, besideF3, "bytes"))
 	b.add(r.row(report.Row{What: "publish p99 meanwhile", Unit: report.Seconds, Of: onlyWriting, Goal: report.AtMost(2)}, strobe, onlyWriting, "p99"))
 	return b.profileServer(ctx, row, server, ours)
 }

@@ -181,7 +181,7 @@ func (b *bench) cdcLatency(ctx context.Context, c *cdc, clients []*pgx.Conn, rat
 		b.add(r.row(report.Row{What: "row to consumer p99, " + what, Unit: report.Seconds, Goal: report.AtMost(cdcMaxP99.Seconds())}, strobe, "", "p99"))
 	}
 	row.What += " (the child process)"
-	return b.profileLow(ctx, row, c.profiles.Host, source)
+	return b.profileMiss(ctx, row, c.profiles.Host, source)
 }
 
 // settled waits until the source has caught up: until a row inserted now has arrived.

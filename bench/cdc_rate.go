@@ -94,7 +94,7 @@ func measureCDCRate(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	return b.profileLow(ctx, row, c.profiles.Host, ours)
+	return b.profileMiss(ctx, row, c.profiles.Host, ours)
 }
 
 // watchChildren looks at the resident memory of a process's children until the function it returns is called, which says what the highest was.

@@ -79,5 +79,5 @@ func (b *bench) function(ctx context.Context, s shape, module string) error {
 	b.add(row)
 	b.add(r.row(report.Row{What: "identity function, topic to topic, " + s.Shape.String(), Goal: report.AtLeast(functionGoal)}, strobe, "", "rate"))
 	row.What += " (the child process)"
-	return b.profileLow(ctx, row, profiles.Host, ours)
+	return b.profileMiss(ctx, row, profiles.Host, ours)
 }

@@ -107,7 +107,7 @@ func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	b.flags(f)
 	f.StringVar(&b.against, "against", "", "another strobe binary that takes part in the publish measurements, to compare a change")
-	f.BoolVar(&b.always, "profile", false, "profile everything, not only what is below half of its goal")
+	f.BoolVar(&b.always, "profile", false, "profile everything, not only what misses its goal")
 	f.IntVar(&b.amplify, "amplify", 4, "GiB to publish for the write amplification, after as much that is not measured")
 	out := f.String("out", "", "write the report here too")
 	only := f.String("only", "", "only these measurements, with commas: "+names(measurements))
@@ -181,8 +181,7 @@ func (b *bench) clear() error {
 			err = firstOf(err, os.RemoveAll(filepath.Join(b.dir, e.Name())))
 		}
 	}
-	syscall.Sync()
-	return err
+	return firstOf(err, quietDisk(b.dir))
 }
 
 // What the largest measurement stores. A disk that fills up makes bookies read-only, ours and others'.

@@ -24,7 +24,7 @@ func (b *bench) markdown(took time.Duration) string {
 		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n%s", p.form.title, p.form.about, report.Table(p.rows))
 	}
 	if len(b.profiles) > 0 {
-		out.WriteString("\n## Profiles\n\nOf what is below half of its goal: where the processor time of the process went.\n")
+		out.WriteString("\n## Profiles\n\nOf what misses its goal: where the processor time of the process went.\n")
 		out.WriteString(b.profilesText())
 	}
 	return out.String()

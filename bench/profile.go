@@ -11,17 +11,17 @@ import (
 	"github.com/strobemq/strobe/internal/product"
 )
 
-// profiled is where the processor went while something was measured that came out far below its goal.
+// profiled is where the processor went while something was measured that missed its goal.
 type profiled struct {
 	what string
 	ours []product.Spent // by function of this module, with what it called
 	leaf []product.Spent // by function that ran
 }
 
-// profileLow gives the product one more slice, under a processor profile of the process at addr (empty: this one), if a row came out below half of
+// profileMiss gives the product one more slice, under a processor profile of the process at addr (empty: this one), if a row missed
 // its goal.
-func (b *bench) profileLow(ctx context.Context, row report.Row, addr string, slice func(context.Context) (sample, error)) error {
-	if row.Verdict() != report.BelowHalf && !b.always {
+func (b *bench) profileMiss(ctx context.Context, row report.Row, addr string, slice func(context.Context) (sample, error)) error {
+	if v := row.Verdict(); (v == "" || v == report.Met) && !b.always {
 		return nil
 	}
 	return b.profile(ctx, row.What, addr, func(ctx context.Context) error {
@@ -30,7 +30,7 @@ func (b *bench) profileLow(ctx context.Context, row report.Row, addr string, sli
 	})
 }
 
-// profileServer is profileLow for the processes of a deployment: the only one, or the broker and one of the bookies.
+// profileServer is profileMiss for the processes of a deployment: the only one, or the broker and one of the bookies.
 func (b *bench) profileServer(ctx context.Context, row report.Row, d *deployment, slice func(context.Context) (sample, error)) error {
 	for _, p := range []struct{ name, suffix string }{{"", ""}, {"broker-0", " (the broker)"}, {"bookie-0", " (a bookie)"}} {
 		profiles, ok := d.profiles[p.name]
@@ -39,7 +39,7 @@ func (b *bench) profileServer(ctx context.Context, row report.Row, d *deployment
 		}
 		one := row
 		one.What += p.suffix
-		if err := b.profileLow(ctx, one, profiles.Server, slice); err != nil {
+		if err := b.profileMiss(ctx, one, profiles.Server, slice); err != nil {
 			return err
 		}
 	}

@@ -57,21 +57,25 @@ func (r Row) judged() float64 {
 	return r.Product
 }
 
-// BelowHalf is the verdict on what does not even come half way to its goal.
-const BelowHalf = "below half"
+// The verdicts on a row with a goal. BelowHalf does not even come half way to it.
+const (
+	Met       = "met"
+	Missed    = "missed"
+	BelowHalf = "below half"
+)
 
-// Verdict is "met", "missed" or BelowHalf; empty without a goal.
+// Verdict is Met, Missed or BelowHalf; empty without a goal.
 func (r Row) Verdict() string {
 	v, g := r.judged(), r.Goal
 	switch {
 	case g.Value == 0 && g.Text == "":
 		return ""
 	case g.AtMost && v <= g.Value, !g.AtMost && v >= g.Value:
-		return "met"
+		return Met
 	case g.AtMost && v > 2*g.Value, !g.AtMost && v < g.Value/2:
 		return BelowHalf
 	}
-	return "missed"
+	return Missed
 }
 
 // Format prints a number in a unit with three significant digits.
