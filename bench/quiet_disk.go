@@ -9,7 +9,7 @@ import (
 const (
 	quietTime  = time.Minute // a disk that takes longer is like that
 	quietSyncs = 50
-	quickSync   = 20 * time.Millisecond
+	quickSync  = 20 * time.Millisecond
 )
 
 // quietDisk waits until the disk under dir is done with what was written and removed: until a number of small syncs, one after the other, are quick.
