@@ -1,7 +1,7 @@
 package segment
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/strobemq/strobe/storage/vfs"
 )
@@ -113,7 +113,7 @@ func (a *ahead) step() bool {
 	case noSpace(err):
 		return false
 	default:
-		_ = l.prepareFailed(errors.Join(errors.New("write ahead"), err))
+		_ = l.prepareFailed(fmt.Errorf("write ahead: %w", err)) // the log keeps it, and answers with it from now on
 		return false
 	}
 	s.disk = from + int64(len(zeros))

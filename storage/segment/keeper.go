@@ -125,10 +125,12 @@ func (k *keeper) trimPool() error {
 			return nil
 		}
 		if !flushed {
-			if err := k.roomForTable(); err != nil {
-				return err
+			err := k.roomForTable()
+			if err == nil {
+				err = l.table.flush()
 			}
-			if err := l.table.flush(); err != nil {
+			if err != nil {
+				l.reg.spare(s) // its file is of use yet
 				return err
 			}
 			flushed = true

@@ -44,9 +44,7 @@ func (l *Log) releaseSegment(s *segment) {
 	if s.refs.Add(-1) > 0 {
 		return
 	}
-	l.reg.mu.Lock()
-	l.reg.pool = append(l.reg.pool, s)
-	l.reg.mu.Unlock()
+	l.reg.spare(s)
 	l.kick()
 }
 
@@ -79,6 +77,13 @@ func (r *registry) written(size int64) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.next != nil && r.next.disk >= size || slices.ContainsFunc(r.pool, func(s *segment) bool { return s.written() >= size })
+}
+
+// spare puts a dead segment into the pool.
+func (r *registry) spare(s *segment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pool = append(r.pool, s)
 }
 
 // largest takes the file out of the pool of which most was written; nil: there is none.
@@ -160,9 +165,7 @@ func (l *Log) prepare() (*segment, error) {
 	s, err := l.makeSegment(generation, old)
 	if err != nil {
 		if old != nil {
-			l.reg.mu.Lock()
-			l.reg.pool = append(l.reg.pool, old)
-			l.reg.mu.Unlock()
+			l.reg.spare(old)
 		}
 		return nil, err
 	}
