@@ -24,8 +24,8 @@ var suites = map[string]*suite{
 		what: "random bytes of a log are damaged",
 	},
 	"segment-full": {
-		pkg: "storage/segment", run: "^TestReserveIsNotForEntries$", unit: true,
-		what: "somebody else fills the disk when a segment has just begun",
+		pkg: "storage/segment", run: "^Test(ReserveIsNotForEntries|FullDiskKeepsWhatTellsOfADeath)$", unit: true,
+		what: "the disk is full when a segment has just begun, or when the next one is a dead one's file",
 	},
 	"ledger-sim": {
 		pkg: "storage/ledger", run: "^TestSimulation$", args: []string{"-sim.seeds=1000"}, timeout: 90 * time.Second,

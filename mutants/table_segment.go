@@ -38,6 +38,10 @@ var segmentMutants = []mutant{
 		edits: []edit{{"storage/segment/space.go", " && (l.ballast.Load() || l.o.ReserveBytes == 0) {", " {"}},
 	},
 	{
+		name: "death forgotten", breaks: "on a full disk the next segment is given up although its header is all that tells of a dead one", by: "segment-full", says: "STB-SEGMENT-0006",
+		edits: []edit{{"storage/segment/space.go", " || s.recycled > 0 || s.generation", " || s.generation"}},
+	},
+	{
 		name: "table flush skipped", breaks: "a segment counts as sealed before the ledger table that covers its fences and keys is durable, and is recycled", by: "segment-power", says: "ledger",
 		edits: []edit{{"storage/segment/seal.go", "	if err := l.table.flush(); err != nil {\n		return err\n	}\n	l.reg.seal(a)\n", "	l.reg.seal(a)\n"}},
 	},

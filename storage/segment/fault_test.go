@@ -206,16 +206,7 @@ func TestFullDiskIsRefusedAndRecoveredFrom(t *testing.T) {
 	fs.SetCapacity(3 << 20)
 	l := open(t, fs, o)
 	mustAppend(t, l, key(1), key(2))
-	n := int64(0)
-	for ; ; n++ {
-		c := appendAll(l, entry(1, n, 1000))
-		if c[0] == bk.ErrReadOnly {
-			break
-		}
-		if c[0] != bk.OK || n > 5000 {
-			t.Fatal(n, c)
-		}
-	}
+	n := fillUntil(t, l, 1, 0, bk.ErrReadOnly)
 	wantFault(t, l.ReadOnly(), fault.SegmentDiskFull)
 	checkEntries(t, l, 1, 0, n-1, 1000)
 	// Fences and deletes, and the tables behind them, live on the reserve.
@@ -249,15 +240,7 @@ func TestFullDiskByOthers(t *testing.T) {
 	await(t, l, "reserve", func() bool { st, err := fs.Stat("log/reserve"); return err == nil && st.Size() > 0 })
 	fs.SetCapacity(fs.Used())
 	// How many more still fit depends on how far the keeper has come; what does not fit is refused as a full disk.
-	for e := int64(1500); ; e++ {
-		c := appendAll(l, entry(1, e, 1000))
-		if c[0] == bk.ErrReadOnly {
-			break
-		}
-		if c[0] != bk.OK || e > 10_000 {
-			t.Fatal(e, c)
-		}
-	}
+	fillUntil(t, l, 1, 1500, bk.ErrReadOnly)
 	await(t, l, "giving up the reserve", func() bool { _, err := fs.Stat("log/reserve"); return err != nil })
 	if free, err := fs.Free("log"); err != nil || free < o.ReserveBytes/4 {
 		t.Fatalf("entries took of the reserve: %d bytes are left, %v", free, err)
@@ -292,19 +275,48 @@ func TestReserveIsNotForEntries(t *testing.T) {
 		}
 	}
 	fs.SetCapacity(fs.Used())
-	for ; ; e++ {
-		if c := appendAll(l, entry(1, e, 1000)); c[0] == bk.ErrReadOnly {
-			break
-		} else if c[0] != bk.OK || e > 200_000 {
-			t.Fatal(e, c)
-		}
-	}
+	e = fillUntil(t, l, 1, e, bk.ErrReadOnly)
 	if free, err := fs.Free("log"); err != nil || free < o.ReserveBytes/4 {
 		t.Fatalf("entries took of the reserve: %d bytes are left, %v", free, err)
 	}
 	checkEntries(t, l, 1, 0, e-1, 1000)
 	mustAppend(t, l, fence(1), remove(1))
 	await(t, l, "recovery", func() bool { return l.ReadOnly() == nil })
+}
+
+// A full disk when the next segment is a file that was used before, and shorter than it may become: until the table is flushed, its header is
+// all that tells of the death of the segment it was, so it stays.
+func TestFullDiskKeepsWhatTellsOfADeath(t *testing.T) {
+	fs := vfs.NewMem()
+	o := Options{SegmentBytes: 4 << 20, ReserveBytes: -1}
+	fs.SetCapacity(4 * o.SegmentBytes) // too little to write ahead, so that no file is as long as it may become
+	l := open(t, fs, o)
+	mustAppend(t, l, key(1))
+	fill(t, l, []int64{1}, 0, 6, 3<<19) // two in a segment
+	mustAppend(t, l, key(2), entry(2, 0, 900<<10))
+	mustAppend(t, l, entry(2, 1, 300<<10)) // begins a segment, and is too little to ask for the next one
+	await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
+	if l.reg.upcoming() != nil {
+		t.Fatal("there is a next segment already")
+	}
+	mustAppend(t, l, remove(1))
+	await(t, l, "freeing", func() bool { return l.Metrics().PoolSegments == 2 })
+	mustAppend(t, l, entry(2, 2, 3<<19))
+	await(t, l, "recycling", func() bool {
+		l.preparing.Lock()
+		defer l.preparing.Unlock()
+		s := l.reg.upcoming()
+		return s != nil && s.recycled > 0 && s.disk < o.SegmentBytes
+	})
+	l.diskFull(syscall.ENOSPC)
+	await(t, l, "a look at the files", func() bool { return l.full() == nil })
+	closeLog(t, l)
+	l = open(t, fs, o)
+	if l.Limbo() != nil {
+		t.Fatal(l.Limbo())
+	}
+	checkEntries(t, l, 2, 0, 0, 900<<10)
+	checkEntries(t, l, 2, 2, 2, 3<<19)
 }
 
 // While the table finds no space, it tries again from time to time. The keeper's hint to try and the answer that it was in vain

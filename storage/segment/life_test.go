@@ -37,6 +37,22 @@ func fill(t testing.TB, l *Log, ledgers []int64, from, n int64, size int) {
 	}
 }
 
+// fillUntil appends entries to a ledger, beginning at from, until one is refused, which must happen, and returns that one.
+func fillUntil(t *testing.T, l *Log, ledger, from int64, want bk.Code) int64 {
+	t.Helper()
+	for e := from; e < from+100_000; e++ {
+		switch c := appendAll(l, entry(ledger, e, 1000)); c[0] {
+		case bk.OK:
+		case want:
+			return e
+		default:
+			t.Fatal(e, c)
+		}
+	}
+	t.Fatal("no entry was refused")
+	return 0
+}
+
 func TestSealedSegmentsAreReadThroughFooters(t *testing.T) {
 	fs := vfs.NewMem()
 	l := open(t, fs, small())

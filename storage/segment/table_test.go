@@ -35,22 +35,6 @@ func forTableFaults(t *testing.T, err error, ops func(vfs.Op) bool, test func(t 
 	}
 }
 
-// fillUntil appends entries to a ledger until one is refused, which must happen, and returns how many were taken.
-func fillUntil(t *testing.T, l *Log, ledger, from int64, want bk.Code) int64 {
-	t.Helper()
-	for e := from; e < from+100_000; e++ {
-		switch c := appendAll(l, entry(ledger, e, 1000)); c[0] {
-		case bk.OK:
-		case want:
-			return e
-		default:
-			t.Fatal(e, c)
-		}
-	}
-	t.Fatal("no entry was refused")
-	return 0
-}
-
 func TestTableWaitsForSpace(t *testing.T) {
 	writes := func(op vfs.Op) bool { return op == vfs.OpCreate || op == vfs.OpWrite }
 	forTableFaults(t, syscall.ENOSPC, writes, func(t *testing.T, fs *vfs.Mem, l *Log, f *vfs.Fault) {
