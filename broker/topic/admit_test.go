@@ -149,9 +149,7 @@ func TestWaitingAndFencingProducers(t *testing.T) {
 		t.Fatalf("%+v, %v", a, err)
 	}
 	refused(t, (<-turns).err, wire.ProducerFenced, fault.ProducerFenced)
-	if len(c.gone) != 1 || c.gone[0] != z {
-		t.Errorf("%d were sent away", len(c.gone))
-	}
+	c.await("the producer is sent away", func() bool { return len(c.gone) == 1 && c.gone[0] == z })
 
 	// The epoch outlives the topic's life.
 	if err := b.Unload(t.Context(), topic.Name()); err != nil {

@@ -83,8 +83,9 @@ func TestReloadGoesOn(t *testing.T) {
 	if err := b.Unload(t.Context(), topic.Name()); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.gone) != 1 || len(c.dropped) != 1 || topic.State() != Gone {
-		t.Errorf("%d producers and %d consumers were told, the topic is %v", len(c.gone), len(c.dropped), topic.State())
+	c.await("producer and consumer are told", func() bool { return len(c.gone) == 1 && len(c.dropped) == 1 })
+	if topic.State() != Gone {
+		t.Errorf("the topic is %v", topic.State())
 	}
 
 	// The old life refuses; the new one goes on.

@@ -109,9 +109,7 @@ func TestDeletedTopicsStateIsGone(t *testing.T) {
 	if err := b.Delete(t.Context(), topic.Name(), true); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.gone) != 1 || len(c.dropped) != 1 {
-		t.Errorf("%d producers, %d consumers were sent away", len(c.gone), len(c.dropped))
-	}
+	c.await("producer and consumer are sent away", func() bool { return len(c.gone) == 1 && len(c.dropped) == 1 })
 	if ids := w.ledgers.IDs(); len(ids) != 0 {
 		t.Errorf("ledgers %v are left", ids)
 	}
