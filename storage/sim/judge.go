@@ -21,6 +21,10 @@ type stored struct {
 	payload string
 }
 
+// judgeBytes is how much a judge reads at a time: what the narrowest connection (plan.Window) passes well within the shortest Timeout. A megabyte of large
+// entries took longer on it, each time again.
+const judgeBytes = 16 << 10
+
 // judge says what the history broke. Everything runs and nobody owns the topic any more. Two new brokers open it one after the other: the
 // first reads everything and publishes, the second finds the same.
 func (c *cluster) judge() {
@@ -81,7 +85,7 @@ func (c *cluster) witness(node string) (all []stored, ok bool) {
 			// What is consumed goes now, and not while we read.
 		}
 		for after := bk.Earliest; ; {
-			got, err := t.l.Read(ctx, after, 100, 1<<20)
+			got, err := t.l.Read(ctx, after, 100, judgeBytes)
 			if err != nil && ctx.Err() == nil {
 				c.h.note("%s reads behind %v: %v", node, after, err)
 				_ = sleep(ctx, startPause)
