@@ -294,6 +294,7 @@ func TestFullDiskKeepsWhatTellsOfADeath(t *testing.T) {
 	mustAppend(t, l, key(1))
 	fill(t, l, []int64{1}, 0, 6, 3<<19) // two in a segment
 	mustAppend(t, l, key(2), entry(2, 0, 900<<10))
+	await(t, l, "preparing", func() bool { return !l.wantNext.Load() && l.reg.upcoming() != nil })
 	mustAppend(t, l, entry(2, 1, 300<<10)) // begins a segment, and is too little to ask for the next one
 	await(t, l, "sealing", func() bool { return l.Metrics().OpenSegments == 1 })
 	if l.reg.upcoming() != nil {
