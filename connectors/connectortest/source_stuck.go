@@ -21,18 +21,14 @@ func (r *sourceRun) stuckTopic(ctx context.Context) error {
 	}
 	stuck := &stuckKey{read: map[string]bool{}}
 	for range 4 {
-		from := len(r.rows)
-		if err := r.write(ctx, rowsPerLife); err != nil {
+		if _, err := r.writeAndFinishBut(ctx, p, stuck, rowsPerLife); err != nil {
 			return err
 		}
-		for !stuck.hasRead(r.rows[from:]) {
-			b, err := p.read(ctx)
-			if err != nil {
-				return err
-			}
-			if err := p.finishBut(ctx, stuck, b); err != nil {
-				return err
-			}
+	}
+	// Now a batch without that key, which is done as a whole while those before it are not.
+	for left := 1; left > 0; {
+		if left, err = r.writeAndFinishBut(ctx, p, stuck, 1); err != nil {
+			return err
 		}
 	}
 	// The external system has nothing more for the source, goes on, and says so.
@@ -51,10 +47,28 @@ func (r *sourceRun) stuckTopic(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("read: %w", err)
 		}
-		if err := p.finishBut(ctx, stuck, b); err != nil {
+		if _, err := p.finishBut(ctx, stuck, b); err != nil {
 			return err
 		}
 	}
+}
+
+// writeAndFinishBut writes n rows, reads them and does finishBut. It returns how many records of the last batch are left.
+func (r *sourceRun) writeAndFinishBut(ctx context.Context, p *process, s *stuckKey, n int) (left int, err error) {
+	from := len(r.rows)
+	if err := r.write(ctx, n); err != nil {
+		return 0, err
+	}
+	for !s.hasRead(r.rows[from:]) {
+		b, err := p.read(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if left, err = p.finishBut(ctx, s, b); err != nil {
+			return 0, err
+		}
+	}
+	return left, nil
 }
 
 // stuckKey is the key whose topic takes nothing: that of the first row there is.
@@ -72,8 +86,8 @@ func (s *stuckKey) hasRead(rows []Row) bool {
 	return true
 }
 
-// finishBut delivers and acknowledges all of a batch but the rows of the stuck key.
-func (p *process) finishBut(ctx context.Context, s *stuckKey, b connectors.Batch) error {
+// finishBut delivers and acknowledges all of a batch but the rows of the stuck key, and returns how many those are.
+func (p *process) finishBut(ctx context.Context, s *stuckKey, b connectors.Batch) (left int, err error) {
 	var done []int
 	for i, rec := range b.Records {
 		if len(s.read) == 0 {
@@ -86,11 +100,10 @@ func (p *process) finishBut(ctx context.Context, s *stuckKey, b connectors.Batch
 		p.run.topics.deliver(rec)
 		done = append(done, i)
 	}
-	if len(done) == 0 {
-		return nil
+	if len(done) > 0 {
+		if err := b.Ack(ctx, done); err != nil {
+			return 0, fmt.Errorf("ack: %w", err)
+		}
 	}
-	if err := b.Ack(ctx, done); err != nil {
-		return fmt.Errorf("ack: %w", err)
-	}
-	return nil
+	return len(b.Records) - len(done), nil
 }

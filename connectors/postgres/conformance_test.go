@@ -37,7 +37,7 @@ func TestSourceConforms(t *testing.T) {
 				_, err := conn.Exec(ctx, "insert into outboxevent (aggregatetype, aggregateid, payload) values "+strings.Join(values, ", "), pgx.QueryExecModeSimpleProtocol)
 				return err
 			}
-			half := len(rows) / 2
+			half := (len(rows) + 1) / 2
 			if err := insert(rows[:half]...); err != nil {
 				return err
 			}
