@@ -273,6 +273,9 @@ func TestAnInstanceThatIsLateDoesNotWriteForAnother(t *testing.T) {
 func TestStandby(t *testing.T) {
 	d := deploy(t, nil)
 	instances := []*running{d.start(0), d.start(1), d.start(2)}
+	d.waitFor("all to be there: who comes later may be the one that works", func() bool {
+		return !slices.ContainsFunc(instances, func(r *running) bool { st, _ := r.Status(); return st.State != functions.StateRunning })
+	})
 	for n := range 3 {
 		d.publish(n*200, n*200+200)
 		at := -1
